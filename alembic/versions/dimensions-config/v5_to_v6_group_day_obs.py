@@ -1,0 +1,79 @@
+"""Make groups and observing days dimensions.
+
+The tables group and day_obs are filled from what exposures and visits have; exposure.group_name becomes group,
+group_id goes, and exposures and visits refer to their groups and days.  The timespans of observing days come from the
+offsets of the instruments; where none is known they stay undefined.  Going back loses the timespans, groups and days
+that no exposure or visit has, and the group numbers, which are not kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from registrytool.dimension_data import DAY_OBS_HELP, DAY_OBS_OPTION, add_day_obs, day_obs_offsets, day_obs_rows
+
+if TYPE_CHECKING:
+    from registrytool.step import Step
+
+component, implementation, version = "dimensions-config", "daf_butler", "6"
+
+revision = "1fae088c80b6"
+down_revision = "2a8a32e1bec3"
+branch_labels = None
+depends_on = None
+
+options = {DAY_OBS_OPTION: DAY_OBS_HELP}
+loses = "groups and observing days without exposures, and timespans of observing days that were set by hand"
+
+
+def upgrade(step: Step) -> None:
+    exposure, visit = step.old("exposure"), step.old("visit")
+    for column in (exposure.c.group_name, exposure.c.day_obs, visit.c.day_obs):
+        step.refuse_if(
+            sa.select(column.table.c.instrument, column.table.c.id).where(column.is_(None)),
+            f"{{count}} records of {column.table.name} have no {column.name}, the first one is ({{first}}).",
+            f"Set {column.table.name}.{column.name} of these records and run the same command again.",
+        )
+    step.create_tables()
+    group = step.new("group")
+    groups = sa.select(exposure.c.instrument, exposure.c.group_name).distinct()
+    step.execute(sa.insert(group).from_select(["instrument", "name"], groups))
+    days = sa.union(*(sa.select(t.c.instrument, t.c.day_obs) for t in (exposure, visit)))
+    offsets = day_obs_offsets(step.catalog, step.options)
+    add_day_obs(step.execute, step.new("day_obs"), days, offsets, step.dialect)
+    step.reshape(renames={"exposure": {"group_name": "group"}})
+
+
+def downgrade(step: Step) -> None:
+    group, day_obs, exposure, visit = (step.old(n) for n in ("group", "day_obs", "exposure", "visit"))
+    step.refuse_loss(
+        sa.select(group.c.instrument, group.c.name).where(
+            ~sa.exists().where(exposure.c.instrument == group.c.instrument, exposure.c.group == group.c.name)
+        ),
+        "{count} groups that have no exposure, the first one is ({first})",
+    )
+    used = [
+        ~sa.exists().where(t.c.instrument == day_obs.c.instrument, t.c.day_obs == day_obs.c.id)
+        for t in (exposure, visit)
+    ]
+    step.refuse_loss(
+        sa.select(day_obs.c.instrument, day_obs.c.id).where(*used),
+        "{count} observing days without exposures and visits, the first one is ({first})",
+    )
+    derived = day_obs_rows(
+        sa.select(day_obs.c.instrument, day_obs.c.id.label("day_obs")).subquery("days"),
+        day_obs,
+        day_obs_offsets(step.catalog, step.options),
+        step.dialect,
+    ).subquery("derived")
+    keys = list(day_obs.columns)
+    same_key = sa.and_(*(a == b for a, b in zip(keys[:2], list(derived.columns)[:2], strict=True)))
+    different = sa.or_(*(a.is_distinct_from(b) for a, b in zip(keys[2:], list(derived.columns)[2:], strict=True)))
+    step.refuse_loss(
+        sa.select(day_obs.c.instrument, day_obs.c.id).join(derived, same_key).where(different),
+        "the timespans of {count} observing days, which do not follow from the offset of their instrument, "
+        "the first one is ({first})",
+    )
+    step.reshape(renames={"exposure": {"group": "group_name"}})

@@ -1,0 +1,355 @@
+"""Databases: connections, transactions, the run lock, and what differs between SQLite and PostgreSQL about them.
+
+All writing goes through `Database.write`: one transaction, under the run lock.  On PostgreSQL the lock is a session
+advisory lock on a connection of its own, since a lock that ends with the transaction would end too early, and one in
+the same session could be lost unseen.  On SQLite it is the write lock of the file (BEGIN IMMEDIATE).  Both vanish
+with the process that holds them.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from .errors import (
+    DatabaseConnectionError,
+    RegistryBusyError,
+    RegistryNotFoundError,
+    RegistryStateError,
+    RegistryToolError,
+)
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+#: First half of the advisory lock key; the second half is a hash of the namespace.
+_LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
+
+
+def hide_password(url: sa.URL | str) -> str:
+    """Return a URL as it may be shown."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def whoami() -> str:
+    """Return user and host of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+class Database:
+    """The database of one registry.
+
+    Parameters
+    ----------
+    url : `sqlalchemy.URL`
+        Where it is.
+    namespace : `str`, optional
+        PostgreSQL schema; by default the current schema of the connection.
+    """
+
+    def __init__(self, url: sa.URL, namespace: str | None = None) -> None:
+        self.url = url
+        self.dialect: str = url.get_backend_name()
+        self._namespace = namespace
+
+    @classmethod
+    def of(cls, repository: Repository) -> Database:
+        """Return the database of a repository."""
+        return cls(repository.url, repository.namespace)
+
+    def __str__(self) -> str:
+        return hide_password(self.url)
+
+    @property
+    def namespace(self) -> str | None:
+        """PostgreSQL schema, `None` on SQLite; known once connected."""
+        return self._namespace if self.dialect == "postgresql" else None
+
+    # -- connections ------------------------------------------------------
+
+    def _engine(self, *, writeable: bool, purpose: str = "", timeout_s: float = 5.0) -> sa.Engine:
+        if self.dialect == "sqlite":
+            return self._sqlite_engine(writeable=writeable, timeout_s=timeout_s)
+        who = f"registrytool {purpose} {whoami()} pid {os.getpid()}".replace("  ", " ")
+        return sa.create_engine(
+            self.url,
+            poolclass=NullPool,
+            connect_args={"application_name": who.encode()[:63].decode(errors="ignore"), "connect_timeout": 10},
+        )
+
+    def _sqlite_engine(self, *, writeable: bool, timeout_s: float) -> sa.Engine:
+        path = Path(self.url.database or "")
+        if not path.is_file():
+            message = f"There is no database file {path}."
+            raise RegistryNotFoundError(message)
+        mode = "rw" if writeable else "ro"
+
+        def connect() -> sqlite3.Connection:
+            # Never create a file; transactions are begun by the event below, not by the driver.
+            return sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, isolation_level=None, timeout=timeout_s
+            )
+
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+        @event.listens_for(engine, "connect")
+        def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
+            # Tables are written again and renamed: keys are checked as a whole before the commit instead, and a
+            # rename must not be followed into the definitions of other tables.
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("PRAGMA legacy_alter_table = ON")
+
+        @event.listens_for(engine, "begin")
+        def _on_begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writeable else "BEGIN")
+
+        return engine
+
+    @contextmanager
+    def _connected(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """Connect, and translate what can go wrong on the way."""
+        try:
+            try:
+                connection = engine.connect()
+            except DBAPIError as error:
+                raise self._connection_error(error) from error
+            try:
+                if self.dialect == "postgresql" and self._namespace is None:
+                    self._namespace = str(connection.scalar(sa.text("SELECT current_schema()")))
+                    connection.rollback()
+                yield connection
+            finally:
+                connection.close()
+        finally:
+            engine.dispose()
+
+    def _connection_error(self, error: DBAPIError) -> RegistryToolError:
+        reason = first_line(error)
+        if self.dialect == "sqlite":
+            message = f"Cannot open the database file {self.url.database}: {reason}."
+            return DatabaseConnectionError(message)
+        message = f"Cannot connect to {self}: {reason}."
+        return DatabaseConnectionError(message, hint="Check host, database and credentials (PGPASSWORD, db-auth.yaml).")
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open a transaction that cannot write and sees one moment.
+
+        Raises
+        ------
+        DatabaseConnectionError
+            The database cannot be reached, or is not one.
+        """
+        with self._connected(self._engine(writeable=False, purpose="read")) as connection:
+            try:
+                if self.dialect == "postgresql":
+                    connection = connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                yield connection
+                connection.rollback()
+            except DBAPIError as error:
+                raise self._translate(error, "read") from error
+
+    @contextmanager
+    def write(self, wanted: str, *, wait_s: float = 5.0) -> Iterator[sa.Connection]:
+        """Open a transaction under the run lock; it is committed at the end, or rolled back after an exception.
+
+        Parameters
+        ----------
+        wanted : `str`
+            What is going to be done, for the sentence when it cannot be.
+        wait_s : `float`, optional
+            How long to wait for a lock, in seconds.
+
+        Raises
+        ------
+        RegistryBusyError
+            Somebody else has a lock.
+        DatabaseConnectionError
+            The database cannot be reached.
+        """
+        if self.dialect == "sqlite":
+            with self._write_sqlite(wanted, wait_s) as connection:
+                yield connection
+        else:
+            with self._write_postgresql(wanted, wait_s) as connection:
+                yield connection
+
+    @contextmanager
+    def _write_sqlite(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
+        path = Path(self.url.database or "")
+        if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            message = f"Cannot {wanted}: the file {path} or its folder is read-only."
+            raise RegistryStateError(message, hint="Get write permission, or work on a copy.")
+        engine = self._engine(writeable=True, purpose=wanted, timeout_s=wait_s)
+        with self._connected(engine) as connection:
+            try:
+                connection.begin()
+            except OperationalError as error:
+                if "locked" in str(error) or "busy" in str(error):
+                    raise RegistryBusyError(wanted, sqlite_lock_holder(path)) from error
+                raise self._translate(error, wanted) from error
+            try:
+                yield connection
+                connection.commit()
+            except DBAPIError as error:
+                connection.rollback()
+                raise self._translate(error, wanted) from error
+            except BaseException:
+                connection.rollback()
+                raise
+
+    @contextmanager
+    def _write_postgresql(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
+        with self._advisory_lock(wanted, wait_s) as lock, self._connected(
+            self._engine(writeable=True, purpose=wanted)
+        ) as connection:
+            try:
+                connection.begin()
+                connection.execute(sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{wait_s * 1000:.0f}ms"})
+                yield connection
+                # A lock that was lost on the way (the server closed the session) protects nothing.
+                lock.execute(sa.text("SELECT 1"))
+                connection.commit()
+            except DBAPIError as error:
+                _rollback(connection)
+                raise self._translate(error, wanted) from error
+            except BaseException:
+                _rollback(connection)
+                raise
+
+    @contextmanager
+    def _advisory_lock(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
+        with self._connected(self._engine(writeable=True, purpose=wanted)) as connection:
+            lock = connection.execution_options(isolation_level="AUTOCOMMIT")
+            key = hashlib.blake2b(str(self.namespace).encode(), digest_size=4).digest()
+            keys = {"a": _LOCK_CLASS, "b": int.from_bytes(key, "big", signed=True)}
+            deadline = time.monotonic() + wait_s
+            # Asking again is safer than waiting in the server: a waiting session holds a snapshot that concurrent
+            # index builds of the holder would wait for.
+            while not lock.scalar(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), keys):
+                if time.monotonic() > deadline:
+                    raise RegistryBusyError(wanted, _advisory_lock_holder(lock, keys))
+                time.sleep(0.2)
+            yield lock
+
+    def _translate(self, error: DBAPIError, wanted: str) -> RegistryToolError:
+        """Turn an error of the driver into one of ours."""
+        reason = first_line(error)
+        code = getattr(error.orig, "pgcode", None)
+        if code == "55P03" or "database is locked" in reason:
+            blockers = self._blockers() if self.dialect == "postgresql" else sqlite_lock_holder(Path(str(self.url.database)))
+            return RegistryBusyError(wanted, blockers)
+        if code == "53100" or "database or disk is full" in reason or "disk I/O error" in reason:
+            message = f"Cannot {wanted}: the disk of the database is full ({reason})."
+            return RegistryStateError(message, hint="Nothing was changed. Make room and run the same command again.")
+        if self.dialect == "sqlite" and ("malformed" in reason or "not a database" in reason):
+            message = f"The file {self.url.database} is not a sound SQLite database: {reason}."
+            return DatabaseConnectionError(message, hint="Restore it from a backup.")
+        if code == "42501":
+            message = f"Cannot {wanted}: {reason}."
+            return RegistryStateError(message, hint="Connect as the owner of the tables.")
+        message = f"Cannot {wanted}: the database says: {reason}."
+        return RegistryStateError(message)
+
+    def _blockers(self) -> str:
+        """Say who has locks on tables of the namespace."""
+        statement = sa.text(
+            "SELECT DISTINCT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'local') "
+            "FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation "
+            "JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_stat_activity AS a ON a.pid = l.pid "
+            "WHERE n.nspname = :namespace AND l.granted AND l.pid <> pg_backend_pid() ORDER BY 1"
+        )
+        try:
+            with self._connected(self._engine(writeable=False)) as connection:
+                rows = list(connection.execute(statement, {"namespace": self.namespace}))
+        except RegistryToolError:
+            rows = []
+        if not rows:
+            return "another session, which has gone since,"
+        return " and ".join(f"{_session(*row)}" for row in rows[:5])
+
+
+def _session(pid: int, user: str | None, application: str | None, host: str) -> str:
+    what = f" ({application})" if application else ""
+    return f"session {pid} of user {user} from {host}{what}"
+
+
+def _advisory_lock_holder(connection: sa.Connection, keys: dict[str, int]) -> str:
+    row = connection.execute(
+        sa.text(
+            "SELECT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'local') "
+            "FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid "
+            "WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database "
+            "WHERE datname = current_database()) AND l.classid = (:a)::bigint & 4294967295 "
+            "AND l.objid = (:b)::bigint & 4294967295"
+        ),
+        keys,
+    ).first()
+    return _session(*row) if row else "another registrytool"
+
+
+def sqlite_lock_holder(path: Path) -> str:
+    """Say which process has a lock on a file, as far as the operating system tells.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    holder : `str`
+        Process and command line, or "another process" where that cannot be known (another host, not Linux).
+    """
+    try:
+        status = path.stat()
+        wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if len(fields) >= 6 and fields[1] in ("POSIX", "OFDLCK") and fields[5] == wanted and fields[3] == "WRITE":
+                command = Path(f"/proc/{fields[4]}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                return f"process {fields[4]} ({_without_secrets(command).strip()})"
+    except (OSError, ValueError):
+        pass
+    return "another process"
+
+
+def _without_secrets(text: str) -> str:
+    import re
+
+    return re.sub(r"(://[^/:@\s]*):[^@/\s]*@", r"\1:***@", text)
+
+
+def _rollback(connection: sa.Connection) -> None:
+    """Roll back even if the server has closed the session, which rolls back by itself."""
+    import contextlib
+
+    with contextlib.suppress(DBAPIError):
+        connection.rollback()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a driver says, without a full stop."""
+    cause = getattr(error, "orig", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return _without_secrets(lines[0]).rstrip(".") if lines else type(cause).__name__

@@ -1,0 +1,77 @@
+"""Digests of table definitions, which registries with attributes before 1.0.1 hold; nobody checks them any more.
+
+The rule is that of the clients from week 2022.23 to 2023.11: the MD5 of the sorted descriptions of the tables of a
+manager, each made of the table name and its columns and foreign keys, sorted and joined by semicolons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from .structure import DIALECTS
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .models import State
+    from .universe import Universe
+
+_FIXED = {
+    "attributes": ("butler_attributes",),
+    "opaque": ("opaque_meta",),
+    "datastores": ("dataset_location", "dataset_location_trash"),
+    "collections": ("collection", "run", "collection_chain"),
+    "datasets": ("dataset_type", "dataset"),
+}
+
+
+def schema_digests(catalog: Catalog, state: State, metadata: sa.MetaData, universe: Universe, dialect: str) -> dict[str, str]:
+    """Compute the digest of every manager.
+
+    Parameters
+    ----------
+    catalog : `Catalog`
+        Class names.
+    state : `State`
+        Managers of the registry.
+    metadata : `sqlalchemy.MetaData`
+        Table definitions of the registry.
+    universe : `Universe`
+        Its dimensions.
+    dialect : `str`
+        ``sqlite`` or ``postgresql``.
+
+    Returns
+    -------
+    attributes : `dict` [`str`, `str`]
+        Attributes ``schema_digest:<class>`` and their values.
+    """
+    tables = {table.name: table for table in metadata.tables.values()}
+    result = {}
+    for component, names in (*_FIXED.items(), ("dimensions", tuple(_dimension_tables(tables, universe)))):
+        stored = catalog.stored_class(component, state[component].implementation)
+        texts = sorted(_describe(tables[name], dialect) for name in names)
+        result[f"schema_digest:{stored}"] = hashlib.md5("".join(texts).encode(), usedforsecurity=False).hexdigest()
+    return result
+
+
+def _dimension_tables(tables: dict[str, sa.Table], universe: Universe) -> Iterator[str]:
+    elements = {e.name for e in universe if e.has_table}
+    for name in tables:
+        if name in elements or name.endswith(("_overlap", "_overlap_summary")):
+            yield name
+
+
+def _describe(table: sa.Table, dialect: str) -> str:
+    items = []
+    for column in table.columns:
+        kind = column.type.compile(DIALECTS[dialect])
+        flags = (",PK" if column.primary_key else "") + (",NULL" if column.nullable and not column.primary_key else "")
+        items.append(f"COL,{column.name},{kind}{flags}")
+    for key in table.foreign_key_constraints:
+        targets = ",".join(element.column.name for element in key.elements)
+        items.append(f"FK,{key.name},{targets}")
+    return ";".join([table.name, *sorted(items)])

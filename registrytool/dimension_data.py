@@ -1,0 +1,183 @@
+"""Dimension records that must be computed: observing days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from .config import read_yaml
+from .drift import load_drift
+from .errors import ConfigurationError, RegistryStateError
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .models import Difference
+    from .reshape import Executor
+    from .step import Snapshot
+
+#: Option by which the user sets offsets, and its help.
+DAY_OBS_OPTION = "day_obs_offset"
+DAY_OBS_HELP = "When observing days begin, for instruments that are not known: NAME:SECONDS[,NAME:SECONDS...]"
+
+_DAY_NS = 86_400_000_000_000
+
+
+def day_obs_offsets(catalog: Catalog, options: Mapping[str, str]) -> dict[str, list[tuple[int, int]]]:
+    """Return when the observing day begins.
+
+    Parameters
+    ----------
+    catalog : `Catalog`
+        The content, which knows some instruments.
+    options : `~collections.abc.Mapping` [`str`, `str`]
+        What the user set; ``day_obs_offset`` adds instruments and overrides those that are known.
+
+    Returns
+    -------
+    offsets : `dict` [`str`, `list` [`tuple` [`int`, `int`]]]
+        By instrument: first day (YYYYMMDD) and offset in seconds from 00:00 TAI, oldest first.
+
+    Raises
+    ------
+    ConfigurationError
+        The option is malformed.
+    """
+    path = catalog.content.schemas / "day-obs-offsets.yaml"
+    known = read_yaml(path) if path.exists() else {}
+    result = {name: [(int(day), int(offset)) for day, offset in pieces] for name, pieces in known.items()}
+    for item in filter(None, options.get(DAY_OBS_OPTION, "").split(",")):
+        name, _, seconds = item.rpartition(":")
+        try:
+            result[name.strip()] = [(0, int(seconds))]
+        except ValueError as error:
+            message = f"{item!r} does not say when an observing day begins."
+            raise ConfigurationError(message, hint=f"It is set by --set {DAY_OBS_OPTION}=NAME:SECONDS.") from error
+    return result
+
+
+def day_obs_rows(
+    days: sa.FromClause, target: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str
+) -> sa.Select[Any]:
+    """Return a query for records of observing days.
+
+    Parameters
+    ----------
+    days : `sqlalchemy.FromClause`
+        Distinct ``instrument`` and ``day_obs``.
+    target : `sqlalchemy.Table`
+        The table ``day_obs``; the columns of the query are in its order.
+    offsets : `~collections.abc.Mapping`
+        When observing days begin, by instrument; the timespan of others is NULL.
+    dialect : `str`
+        ``sqlite`` or ``postgresql``.
+    """
+    instrument, day = days.c.instrument, days.c.day_obs
+    begin: sa.ColumnElement[Any] = sa.null()
+    if offsets:
+        begin = _day_start(day, dialect) + sa.case(
+            *(
+                (sa.and_(instrument == name, day >= first), sa.literal_column(str(offset * 1_000_000_000)))
+                for name, pieces in offsets.items()
+                # The newest piece first, since the first match counts.
+                for first, offset in sorted(pieces, reverse=True)
+            ),
+            else_=sa.null(),
+        )
+    begin = sa.cast(begin, sa.BigInteger)
+    end = begin + sa.literal_column(str(_DAY_NS))
+    if dialect == "sqlite":
+        return sa.select(instrument, day, begin, end)
+    span = sa.case((begin.is_not(None), sa.func.int8range(begin, end)), else_=sa.null())
+    return sa.select(instrument, day, sa.cast(span, target.c.timespan.type))
+
+
+def _day_start(day: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
+    """Return 00:00 of a day YYYYMMDD in ns since 1970; NULL if there is no such day on SQLite."""
+    billion = sa.literal_column("1000000000")
+    if dialect == "sqlite":
+        text = sa.cast(day, sa.Text())
+        parts = [sa.func.substr(text, start, length) for start, length in ((1, 4), (5, 2), (7, 2))]
+        iso = parts[0].concat("-").concat(parts[1]).concat("-").concat(parts[2])
+        return sa.cast(sa.func.strftime("%s", iso), sa.BigInteger) * billion
+    date = sa.func.to_date(sa.cast(day, sa.Text()), sa.literal_column("'YYYYMMDD'"))
+    return sa.cast(sa.func.date_part("epoch", date), sa.BigInteger) * billion
+
+
+def add_day_obs(
+    execute: Callable[[Any], Any], target: sa.Table, days: sa.Select[Any], offsets: Mapping[str, Any], dialect: str
+) -> None:
+    """Insert records of observing days that are missing.
+
+    Parameters
+    ----------
+    execute : callable
+        Executes a statement.
+    target : `sqlalchemy.Table`
+        The table ``day_obs``.
+    days : `sqlalchemy.Select`
+        Distinct ``instrument`` and ``day_obs``.
+    offsets : `~collections.abc.Mapping`
+        When observing days begin.
+    dialect : `str`
+        ``sqlite`` or ``postgresql``.
+    """
+    wanted = days.subquery("days")
+    present = target.alias("present")
+    rows = day_obs_rows(wanted, target, offsets, dialect).where(
+        ~sa.exists().where(present.c.instrument == wanted.c.instrument, present.c.id == wanted.c.day_obs)
+    )
+    execute(sa.insert(target).from_select([c.name for c in target.columns], rows))
+
+
+def prepare_repair(
+    differences: Iterable[Difference],
+    snapshot: Snapshot,
+    catalog: Catalog,
+    executor: Executor,
+    options: Mapping[str, str],
+) -> None:
+    """Mend the data that keeps known drift from being repaired.
+
+    Parameters
+    ----------
+    differences : iterable of `Difference`
+        The drift.
+    snapshot : `Snapshot`
+        What the versions promise.
+    catalog : `Catalog`
+        The content.
+    executor : `Executor`
+        Executes statements.
+    options : `~collections.abc.Mapping` [`str`, `str`]
+        What the user set.
+    """
+    kinds = load_drift(catalog.content)
+    for name in sorted({kinds[d.drift].prepare or "" for d in differences if d.drift} - {""}):
+        _PREPARATIONS[name](snapshot, catalog, executor, options)
+
+
+def _visit_day_obs(
+    snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]
+) -> None:
+    """Give every visit an observing day that exists."""
+    visit, exposure, definition = (snapshot.table(n) for n in ("visit", "exposure", "visit_definition"))
+    of_exposure = (
+        sa.select(sa.func.min(exposure.c.day_obs))
+        .select_from(definition.join(exposure))
+        .where(definition.c.instrument == visit.c.instrument, definition.c.visit == visit.c.id)
+        .correlate(visit)
+        .scalar_subquery()
+    )
+    executor.execute(sa.update(visit).where(visit.c.day_obs.is_(None)).values(day_obs=of_exposure))
+    left = executor.fetch(sa.select(visit.c.instrument, visit.c.id).where(visit.c.day_obs.is_(None)).limit(1))
+    if left:
+        message = f"Visit {left[0][1]} of {left[0][0]} has no observing day, and no exposure to take it from."
+        raise RegistryStateError(message, hint="Set visit.day_obs of such visits and run the same command again.")
+    days = sa.select(visit.c.instrument, visit.c.day_obs).distinct()
+    dialect = snapshot.structure.dialect
+    add_day_obs(executor.execute, snapshot.table("day_obs"), days, day_obs_offsets(catalog, options), dialect)
+
+
+_PREPARATIONS: Mapping[str, Callable[[Any, Any, Any, Mapping[str, str]], None]] = {"visit_day_obs": _visit_day_obs}

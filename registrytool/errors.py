@@ -1,0 +1,160 @@
+"""Every exception of registrytool.
+
+    RegistryToolError                 one sentence, fields, optional hint; exit 3
+      ConfigurationError              settings missing or contradictory; exit 2
+      DatabaseConnectionError         unreachable or refused
+      RegistryStateError              the registry is not in the state the operation needs
+        RegistryNotFoundError
+        RegistryExistsError
+        RegistryBusyError             somebody else holds the lock
+        RegistryDriftError            the structure differs from what the versions promise
+      ContentError                    something in schemas/ or alembic/ is wrong
+        UnknownVersionError
+      PlanError                       no way from the state found to the state wanted
+      MigrationError                  a step failed
+
+Nothing of registrytool is imported here.  Messages never hold a password: URLs are hidden by
+`registrytool.database.hide_password` before they get here.
+"""
+
+from __future__ import annotations
+
+
+class RegistryToolError(Exception):
+    """A refusal or failure that the user can understand.
+
+    Parameters
+    ----------
+    message : `str`
+        One sentence: what was wanted, what was found.
+    hint : `str`, optional
+        What to do next.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(RegistryToolError):
+    """Settings are missing, malformed or contradict each other."""
+
+    exit_code = 2
+
+
+class DatabaseConnectionError(RegistryToolError):
+    """The database cannot be reached, or refuses the connection."""
+
+
+class RegistryStateError(RegistryToolError):
+    """The registry is not in the state that the operation needs."""
+
+
+class RegistryNotFoundError(RegistryStateError):
+    """There is no repository, or no registry in the database."""
+
+
+class RegistryExistsError(RegistryStateError):
+    """There is a repository or a table where a new registry should be made."""
+
+
+class RegistryBusyError(RegistryStateError):
+    """Another process holds the lock that the operation needs.
+
+    Parameters
+    ----------
+    wanted : `str`
+        What was wanted, such as ``"migrate /repo/main"``.
+    holder : `str`
+        Who holds the lock, as far as it can be told.
+    """
+
+    def __init__(self, wanted: str, holder: str) -> None:
+        super().__init__(
+            f"Cannot {wanted}: {holder} holds the lock.",
+            hint="Wait until it has finished and run the same command again.",
+        )
+        self.wanted = wanted
+        self.holder = holder
+
+
+class RegistryDriftError(RegistryStateError):
+    """The structure differs from what the versions promise, in a way that is not known.
+
+    Parameters
+    ----------
+    differences : `list` [`str`]
+        One line for each difference.
+    when : `str`, optional
+        When it was noticed, as the end of "The structure ... {when}".
+    """
+
+    def __init__(self, differences: list[str], *, when: str = "") -> None:
+        shown = "; ".join(differences[:5])
+        if len(differences) > 5:
+            shown += f"; and {len(differences) - 5} more"
+        super().__init__(
+            f"The structure of the registry is not what its versions promise{when}: {shown}.",
+            hint="Run 'registrytool verify' for the whole list and mend the differences first.",
+        )
+        self.differences = differences
+
+
+class ContentError(RegistryToolError):
+    """A file in ``schemas/`` or ``alembic/`` is wrong."""
+
+
+class UnknownVersionError(ContentError):
+    """A version, implementation or release that the content does not know.
+
+    Parameters
+    ----------
+    what : `str`
+        The kind of thing, such as ``"version"``.
+    name : `str`
+        The name that is not known.
+    known : `list` [`str`], optional
+        What is known instead.
+    hint : `str`, optional
+        What to do next.
+    """
+
+    def __init__(self, what: str, name: str, known: list[str] | None = None, *, hint: str | None = None) -> None:
+        choices = f" Known: {', '.join(known)}." if known else ""
+        super().__init__(f"There is no {what} {name} in the schema content.{choices}", hint=hint)
+        self.what = what
+        self.name = name
+        self.known = known or []
+
+
+class PlanError(RegistryToolError):
+    """There is no plan from the state that was found to the one that is wanted."""
+
+
+class MigrationError(RegistryToolError):
+    """A migration step failed.
+
+    Parameters
+    ----------
+    step : `str`
+        The step, such as ``"dimensions-config daf_butler 5 -> 6"``.
+    reason : `str`
+        What went wrong, one sentence without a full stop.
+    rolled_back : `bool`
+        Whether the registry is as it was before.
+    hint : `str`, optional
+        What to do next.
+    """
+
+    def __init__(self, step: str, reason: str, *, rolled_back: bool = True, hint: str | None = None) -> None:
+        after = "The registry is as it was before." if rolled_back else "The registry could not be rolled back."
+        super().__init__(f"The step {step} failed: {reason.rstrip('.')}. {after}", hint=hint)
+        self.step = step
+        self.reason = reason
+        self.rolled_back = rolled_back

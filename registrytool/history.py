@@ -1,0 +1,154 @@
+"""Revision trees: every migration script of the content, read without a database.
+
+A revision is an Alembic script that says which version of which component it leads to::
+
+    component, implementation, version = "dimensions-config", "daf_butler", "7"
+
+and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``; ``step`` is a
+`registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
+with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
+``irreversible`` (why there is no downgrade).  Needs are not ``depends_on``, since Alembic then drops the row of the
+other tree from ``alembic_version``, which the existing migration tool would take for a contradiction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from .errors import ContentError
+from .models import ComponentVersion
+
+if TYPE_CHECKING:
+    from .config import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One script: the step to a version.
+
+    ``target`` is `None` for the root of a tree; ``origin`` is true for a version from which registries start, to
+    which no step leads.
+    """
+
+    id: str
+    down: str | None
+    path: Path
+    summary: str
+    component: str
+    target: ComponentVersion | None
+    origin: bool
+    reversible: bool
+    needs: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    required_options: tuple[str, ...] = ()
+    loses: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A step that can be run, from one version of a component to the next; ``start`` is `None` if it begins it."""
+
+    revision: Revision
+    start: ComponentVersion | None
+    end: ComponentVersion
+
+
+class History:
+    """All revisions of the content.
+
+    Parameters
+    ----------
+    content : `Content`
+        The content.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+
+    @cached_property
+    def revisions(self) -> Mapping[str, Revision]:
+        """Revisions by identifier.
+
+        Raises
+        ------
+        ContentError
+            A script is malformed; all that are wrong are named together.
+        """
+        result: dict[str, Revision] = {}
+        faults = []
+        for folder in ("versions", "switches"):
+            for path in sorted((self.content.alembic / folder).rglob("*.py")):
+                try:
+                    revision = _read(path)
+                except ContentError as error:
+                    faults.append(error.message)
+                    continue
+                if revision.id in result:
+                    faults.append(f"{path} and {result[revision.id].path} have the same identifier")
+                result[revision.id] = revision
+        faults.extend(
+            f"{r.path} leads on from {r.down}, which does not exist" for r in result.values() if r.down and r.down not in result
+        )
+        if faults:
+            message = f"The revision tree is broken: {'; '.join(faults)}."
+            raise ContentError(message)
+        return result
+
+    def edges(self, component: str | None = None) -> Iterator[Edge]:
+        """List the steps that can be run."""
+        for revision in self.revisions.values():
+            if component not in (None, revision.component) or revision.target is None or revision.origin:
+                continue
+            before = self.revisions[revision.down] if revision.down else None
+            yield Edge(revision, before.target if before else None, revision.target)
+
+    def of(self, version: ComponentVersion) -> Revision | None:
+        """Return the revision that leads to a version."""
+        return next((r for r in self.revisions.values() if r.target == version), None)
+
+
+def _read(path: Path) -> Revision:
+    """Read one script."""
+    module = execute_script(path)
+    try:
+        component: str = module.component
+        implementation, version = getattr(module, "implementation", None), getattr(module, "version", None)
+        target = ComponentVersion(component, implementation, version) if implementation and version else None
+        options: Mapping[str, str] = getattr(module, "options", {})
+        return Revision(
+            module.revision,
+            module.down_revision,
+            path,
+            (module.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+            component,
+            target,
+            bool(getattr(module, "origin", False)),
+            not hasattr(module, "irreversible"),
+            getattr(module, "needs", {}),
+            options,
+            tuple(getattr(module, "required_options", ())),
+            getattr(module, "loses", None),
+        )
+    except (AttributeError, TypeError) as error:
+        message = f"{path} is not a revision: {error}"
+        raise ContentError(message) from error
+
+
+def execute_script(path: Path) -> ModuleType:
+    spec = spec_from_file_location(f"registrytool_revision_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        message = f"cannot load {path}"
+        raise ContentError(message)
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        message = f"{path} cannot be executed: {type(error).__name__}: {error}"
+        raise ContentError(message) from error
+    return module

@@ -1,0 +1,364 @@
+"""Migrate a registry: plan, look ahead, back up, run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from .backup import back_up, backup_path, require_backup_tool
+from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
+from .database import Database
+from .errors import ConfigurationError, RegistryDriftError, RegistryStateError, UnknownVersionError
+from .history import History
+from .inspection import Inspection, inspect
+from .models import ComponentVersion, MigrationReport, Plan, State, StepWork
+from .planner import make_plan
+from .progress import NullProgress, Progress
+from .releases import Releases
+from .runner import Run
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+#: Megabytes that one second of writing tables again handles, to say about how long locks are held; measured by
+#: scripts/benchmark on a small machine, so that real servers are faster.
+_MB_PER_S = {"sqlite": 25.0, "postgresql": 40.0}
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateOptions:
+    """What the user asks of a migration."""
+
+    targets: Sequence[str] = ("newest",)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    accept_loss: bool = False
+    backup: bool = True
+    backup_to: Path | None = None
+    wait_s: float = 5.0
+
+
+def parse_targets(
+    targets: Iterable[str], state: State, catalog: Catalog
+) -> dict[str, ComponentVersion | None]:
+    """Work out which versions are wanted.
+
+    Parameters
+    ----------
+    targets : iterable of `str`
+        Each ``newest``, a Butler release, or ``component=version`` (``dimensions-config=namespace/version`` for
+        another namespace, ``obscore=none`` to do without).
+    state : `State`
+        State of the registry: its implementations are kept.
+    catalog : `Catalog`
+        Known versions.
+
+    Returns
+    -------
+    wanted : `dict` [`str`, `ComponentVersion` or `None`]
+        Wanted version by component.
+
+    Raises
+    ------
+    ConfigurationError
+        A target is malformed.
+    UnknownVersionError
+        A version or release is not known.
+    """
+    result: dict[str, ComponentVersion | None] = {}
+    for target in targets:
+        component, equals, version = target.partition("=")
+        if target == "newest":
+            for name, present in state.components.items():
+                if name != "obscore-config":
+                    result[name] = _newest(catalog, present)
+        elif not equals:
+            result.update(_release_targets(target, state, catalog))
+        elif component not in COMPONENTS:
+            message = f"There is no component {component!r}."
+            raise ConfigurationError(message, hint=f"The components are {', '.join(COMPONENTS)}.")
+        elif version == "none":
+            result[component] = None
+        else:
+            implementation, slash, number = version.rpartition("/")
+            found = state.get(component)
+            if not slash:
+                implementation = (
+                    found.implementation if found is not None else next(iter(catalog.versions.get(component, ())), "")
+                )
+            wanted = ComponentVersion(component, implementation, number or version)
+            catalog.require(wanted)
+            result[component] = wanted
+    return result
+
+
+def _newest(catalog: Catalog, present: ComponentVersion) -> ComponentVersion:
+    """Return the newest version of an implementation; of a universe that is not ours, the present one."""
+    if present.component in CONFIGURATIONS and present.implementation not in catalog.versions[present.component]:
+        return present
+    # A registry that is newer than the content is refused, not called up to date.
+    catalog.require(present)
+    return catalog.newest(present.component, present.implementation)
+
+
+def _release_targets(name: str, state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
+    release = Releases(catalog).find(name)
+    result: dict[str, ComponentVersion | None] = {}
+    for component, wanted in release.state.components.items():
+        present = state.get(component)
+        if present is None:
+            continue
+        if present.implementation == wanted.implementation or component == "dimensions-config":
+            target = wanted if present.implementation == wanted.implementation else present
+        else:
+            # Another implementation of the same age, such as collections keyed by name.
+            target = ComponentVersion(component, present.implementation, wanted.version)
+            if wanted.version not in catalog.versions[component].get(present.implementation, ()):
+                target = present
+        catalog.require(target) if component not in CONFIGURATIONS or target is wanted else None
+        result[component] = target
+    return result
+
+
+def plan_migration(
+    repository: Repository, options: MigrateOptions | None = None, *, catalog: Catalog | None = None
+) -> MigrationReport:
+    """Say what a migration would do; nothing is written.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    options : `MigrateOptions`, optional
+        What is wanted.
+    catalog : `Catalog`, optional
+        The content.
+
+    Returns
+    -------
+    report : `MigrationReport`
+        The plan and its effect.
+    """
+    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    database = Database.of(repository)
+    with database.read() as connection:
+        run = _prepare(connection, database, repository, options, catalog, NullProgress())
+    return _report(run, repository, catalog, applied=False)
+
+
+def migration_script(
+    repository: Repository, options: MigrateOptions | None = None, *, catalog: Catalog | None = None
+) -> list[tuple[str, list[str]]]:
+    """Return the SQL statements of each step, as text, for reading.
+
+    Returns
+    -------
+    steps : `list` [`tuple` [`str`, `list` [`str`]]]
+        Name and statements of each step.
+    """
+    from .structure import DIALECTS
+
+    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    database = Database.of(repository)
+    with database.read() as connection:
+        run = _prepare(connection, database, repository, options, catalog, NullProgress())
+    dialect = DIALECTS[database.dialect]
+    return [
+        (
+            work.step.name,
+            [str(s.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).strip() for s in statements],
+        )
+        for work, statements in run.preview()
+    ]
+
+
+def apply_migration(
+    repository: Repository,
+    options: MigrateOptions | None = None,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> MigrationReport:
+    """Migrate a registry.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    options : `MigrateOptions`, optional
+        What is wanted.
+    catalog : `Catalog`, optional
+        The content.
+    progress : `Progress`, optional
+        Is told what happens.
+
+    Returns
+    -------
+    report : `MigrationReport`
+        What was done.
+
+    Raises
+    ------
+    RegistryStateError
+        The registry is not fit for it; it is as it was.
+    MigrationError
+        A step failed; the registry is as it was.
+    """
+    catalog, options, progress = catalog or Catalog(), options or MigrateOptions(), progress or NullProgress()
+    database = Database.of(repository)
+    with database.read() as connection:
+        run = _prepare(connection, database, repository, options, catalog, progress)
+    if not run.plan.steps and not run.inspection.differences:
+        return _report(run, repository, catalog, applied=True)
+    target = None
+    if options.backup:
+        require_backup_tool(database)
+        target = backup_path(database, repository.root, options.backup_to)
+    started = time.monotonic()
+    with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
+        # Again, now that nobody else can change it.
+        run = _prepare(connection, database, repository, options, catalog, progress)
+        if target is not None:
+            back_up(database, target, progress)
+        run.apply(connection)
+        progress.phase("committing")
+    report = _report(run, repository, catalog, applied=True)
+    return replace(
+        report,
+        backup=str(target) if target is not None else None,
+        elapsed_s=time.monotonic() - started,
+        step_s=tuple(run.step_s),
+    )
+
+
+def _prepare(
+    connection: sa.Connection,
+    database: Database,
+    repository: Repository,
+    options: MigrateOptions,
+    catalog: Catalog,
+    progress: Progress,
+) -> Run:
+    """Read the registry, plan, and check what can be checked before the first write."""
+    inspection = inspect(connection, database.namespace, catalog, where=repository.name)
+    inspection.recorded.check_stamps()
+    missing = [d.name for d in inspection.differences if d.kind == "extension"]
+    if missing:
+        message = f"The database lacks the extension {', '.join(missing)}, which the Butler needs."
+        raise RegistryStateError(
+            message, hint=f"Ask an administrator to run: CREATE EXTENSION {missing[0]};"
+        )
+    history = History(catalog.content)
+    state = inspection.recorded.state
+    plan = make_plan(history, state, parse_targets(options.targets, state, catalog))
+    if inspection.unknown:
+        raise RegistryDriftError([str(d) for d in inspection.unknown])
+    _check_settings(plan, history, options.settings)
+    rows = table_rows(connection, database.namespace, inspection)
+    run = Run(
+        catalog, plan, inspection, database.namespace, options.settings, options.accept_loss, progress, rows
+    )
+    if database.dialect == "postgresql":
+        _check_owner(connection, database, run)
+    return run
+
+
+def _check_settings(plan: Plan, history: History, settings: Mapping[str, str]) -> None:
+    known: dict[str, str] = {}
+    for step in plan.steps:
+        revision = history.revisions[step.revision]
+        if step.options:
+            known.update(revision.options)
+            for name in revision.required_options:
+                if name not in settings:
+                    message = f"The step {step.name} needs the option {name}: {revision.options[name]}."
+                    raise ConfigurationError(message, hint=f"Set it with --set {name}=VALUE.")
+    known.update({name: "" for r in history.revisions.values() for name in r.options})
+    unknown = sorted(settings.keys() - known.keys())
+    if unknown:
+        message = f"No step has an option {', '.join(unknown)}."
+        raise ConfigurationError(message, hint=f"Known options: {', '.join(sorted(known)) or 'none'}.")
+
+
+def _check_owner(connection: sa.Connection, database: Database, run: Run) -> None:
+    """Check that all tables that change belong to the user: found on the way, that is found late.
+
+    Raises
+    ------
+    RegistryStateError
+        A table belongs to somebody else.
+    """
+    names = run.locked_tables()
+    rows = connection.execute(
+        sa.text(
+            "SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class AS c "
+            "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = :namespace AND c.relname = ANY(:names) AND NOT pg_has_role(c.relowner, 'USAGE')"
+        ),
+        {"namespace": database.namespace, "names": names},
+    ).all()
+    if rows:
+        message = f"The table {rows[0][0]} belongs to {rows[0][1]}, and so do {len(rows) - 1} more tables that change."
+        if len(rows) == 1:
+            message = f"The table {rows[0][0]} belongs to {rows[0][1]}, and it must change."
+        raise RegistryStateError(message, hint="Connect as its owner, or let an administrator change the owner.")
+
+
+def table_rows(connection: sa.Connection, namespace: str | None, inspection: Inspection) -> dict[str, int]:
+    """Estimate the number of rows of each table.
+
+    Statistics are used where there are some (PostgreSQL); on SQLite the highest row number is looked up, which is
+    exact for tables from which nothing was deleted.
+
+    Returns
+    -------
+    rows : `dict` [`str`, `int`]
+        Number of rows by table.
+    """
+    if connection.dialect.name == "postgresql":
+        found = connection.execute(
+            sa.text(
+                "SELECT c.relname, CASE WHEN c.reltuples < 0 THEN 0 ELSE c.reltuples END FROM pg_class AS c "
+                "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = :namespace AND c.relkind = 'r'"
+            ),
+            {"namespace": namespace},
+        )
+        return {name: int(rows) for name, rows in found}
+    quote = connection.dialect.identifier_preparer.quote
+    parts = [
+        f"SELECT '{name.replace(chr(39), chr(39) * 2)}', (SELECT max(rowid) FROM {quote(name)})"
+        for name in sorted(inspection.recorded.tables)
+        if name in inspection.expected.tables
+    ]
+    result: dict[str, int] = {}
+    # SQLite limits the number of terms of a compound query to 500.
+    for start in range(0, len(parts), 400):
+        result.update(
+            {name: int(rows or 0) for name, rows in connection.exec_driver_sql(" UNION ALL ".join(parts[start : start + 400]))}
+        )
+    return result
+
+
+def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool) -> MigrationReport:
+    releases = Releases(catalog)
+    work = []
+    state = run.plan.start
+    for item, _ in run.preview():
+        step = item.step
+        state = state.replace(step.end) if step.end is not None else state.replace(without=step.component)
+        readers, writers = releases.readers_and_writers(state)
+        work.append(_estimated(replace(item, readers=readers, writers=writers)))
+    warnings = list(run.inspection.notes)
+    return MigrationReport(
+        repository.name, run.plan, tuple(work), run.inspection.differences, applied, tuple(warnings)
+    )
+
+
+def _estimated(work: StepWork) -> StepWork:
+    """Guess how long the locks are held: about 250 bytes a row, indexes included."""
+    rows = sum(t.rows or 0 for t in work.tables if t.action in ("rewrite", "index"))
+    return replace(work, lock_s=round(rows * 250 / (_MB_PER_S["postgresql"] * 1e6), 1))

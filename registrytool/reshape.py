@@ -1,0 +1,518 @@
+"""Turn tables of one structure into tables of another: one mechanism for migration steps and for the repair of drift.
+
+Given what there is (a `Structure`) and what there shall be (table definitions), the statements follow; a migration
+step adds only what cannot be derived: with what to fill new columns.  On PostgreSQL tables are altered in place, on
+SQLite they are written again, or, where the rows stay as they are, only their definition is replaced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.schema import (
+    AddConstraint,
+    CreateColumn,
+    CreateIndex,
+    CreateSequence,
+    CreateTable,
+    SetColumnComment,
+    SetTableComment,
+)
+
+from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
+
+
+class Executor(Protocol):
+    """Something that executes statements: a connection, or a recorder that only writes them down."""
+
+    def execute(self, statement: Any) -> None:
+        """Execute a statement."""
+
+    def fetch(self, statement: Any) -> Sequence[Any]:
+        """Return the rows of a query; none if statements are only written down."""
+
+
+#: Values of new or changed columns, by table and column.
+Fill = Mapping[str, Mapping[str, sa.ColumnElement[Any]]]
+#: Old and new names of columns, by table.
+Renames = Mapping[str, Mapping[str, str]]
+
+_TEMPORARY = "registrytool_new_"
+
+
+class ConstraintViolation(Exception):  # noqa: N818 (says what it is)
+    """Rows do not keep to a new definition; translated by the runner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What reshaping does to one table.
+
+    ``action`` is ``create``, ``drop``, ``rewrite`` (every row is written again), ``alter`` (definitions only, rows are
+    read at most) or ``index`` (indexes only).
+    """
+
+    table: str
+    action: str
+    lock: str
+
+
+@dataclass
+class Reshape:
+    """The way from one structure to another.
+
+    Parameters
+    ----------
+    before : `Structure`
+        What there is.
+    origin : `sqlalchemy.MetaData` or `None`
+        The same as definitions, to which the expressions of ``fill`` refer.
+    after : `sqlalchemy.MetaData`
+        What there shall be.
+    fill : `Fill`, optional
+        Expressions for the values of new or changed columns, in terms of the old ones.
+    renames : `Renames`, optional
+        Columns that get another name and keep their values.
+    keep_foreign : `bool`, optional
+        Keep tables, indexes and sequences that are not wanted: they belong to somebody else.
+    """
+
+    before: Structure
+    origin: sa.MetaData | None
+    after: sa.MetaData
+    fill: Fill = field(default_factory=dict)
+    renames: Renames = field(default_factory=dict)
+    keep_foreign: bool = False
+
+    def __post_init__(self) -> None:
+        self.dialect = self.before.dialect
+        self.namespace = self.after.schema
+        self.target = from_metadata(self.after, self.dialect)
+        self._preparer = DIALECTS[self.dialect].identifier_preparer
+        self._definitions = {t.name: t for t in self.after.sorted_tables}
+
+    # -- what changes -----------------------------------------------------
+
+    @property
+    def created(self) -> list[str]:
+        """Tables to make, each after those it refers to."""
+        return [n for n in self._definitions if n not in self.before.tables]
+
+    @property
+    def dropped(self) -> list[str]:
+        """Tables of the registry to drop: those that other tables do not refer to first."""
+        names = [] if self.keep_foreign else [n for n in self.before.tables if n not in self.target.tables]
+        order: list[str] = []
+        while names:
+            free = [
+                n
+                for n in names
+                if not any(fk.target == n for m in names if m != n for fk in self.before.tables[m].foreign_keys)
+            ] or names[:1]
+            order.extend(free)
+            names = [n for n in names if n not in free]
+        return order
+
+    @property
+    def altered(self) -> list[str]:
+        """Tables to change."""
+        return [
+            n
+            for n in self._definitions
+            if n in self.before.tables and self._differs(self.before.tables[n], self.target.tables[n])
+        ]
+
+    def changes(self) -> Iterator[Change]:
+        """Tell what is going to be done, table by table."""
+        for name in self.created:
+            yield Change(name, "create", "none: the table is new")
+        for name in self.altered:
+            yield Change(name, *self._effect(name))
+        for name in self.dropped:
+            yield Change(name, "drop", "ACCESS EXCLUSIVE" if self.dialect == "postgresql" else "whole file")
+
+    def _differs(self, have: Table, want: Table) -> bool:
+        if self.fill.get(have.name):
+            return True
+        indexes = [i for i in have.indexes if i in want.indexes] if self.keep_foreign else list(have.indexes)
+        have = dataclasses.replace(have, columns=_comparable(have, want), indexes=tuple(indexes))
+        return dataclasses.replace(have, comment=have.comment and want.comment) != want
+
+    def _effect(self, name: str) -> tuple[str, str]:
+        have, want = self.before.tables[name], self.target.tables[name]
+        if self.dialect == "sqlite":
+            if self._only_indexes(have, want):
+                return "index", "whole file"
+            return ("alter" if self._same_rows(have, want) else "rewrite"), "whole file"
+        if self._only_indexes(have, want):
+            return "index", "SHARE"
+        if self.fill.get(name) or any(_rewrites(have.columns[c], want.columns[c]) for c in self._kept(name)):
+            return "rewrite", "ACCESS EXCLUSIVE"
+        return "alter", "ACCESS EXCLUSIVE"
+
+    @staticmethod
+    def _only_indexes(have: Table, want: Table) -> bool:
+        same = dataclasses.replace(have, columns=_comparable(have, want), indexes=want.indexes, comment=want.comment)
+        return same == want and set(have.indexes) != set(want.indexes)
+
+    def _kept(self, name: str) -> list[str]:
+        have = self.before.tables[name].columns
+        return [c for c in self.target.tables[name].columns if c in have]
+
+    def _same_rows(self, have: Table, want: Table) -> bool:
+        """Whether rows written for one definition of an SQLite table are right for the other."""
+        return (
+            not self.fill.get(have.name)
+            and not self.renames.get(have.name)
+            and list(have.columns) == list(want.columns)
+            and have.primary_key == want.primary_key
+            and len(want.uniques) <= 1
+            and [u.columns for u in have.uniques] == [u.columns for u in want.uniques]
+            and all(_affinity(have.columns[c].type) == _affinity(want.columns[c].type) for c in want.columns)
+            # Whether an integer primary key is the row number depends on the exact word.
+            and all((have.columns[c].type == "INTEGER") == (want.columns[c].type == "INTEGER") for c in want.columns)
+        )
+
+    # -- names ------------------------------------------------------------
+
+    def _quote(self, name: str) -> str:
+        return self._preparer.quote(name)
+
+    def _qualified(self, name: str) -> str:
+        if self.namespace:
+            return f"{self._preparer.quote_schema(self.namespace)}.{self._quote(name)}"
+        return self._quote(name)
+
+    def _compiled(self, expression: sa.ColumnElement[Any]) -> str:
+        return str(expression.compile(dialect=DIALECTS[self.dialect], compile_kwargs={"literal_binds": True}))
+
+    # -- acting -----------------------------------------------------------
+
+    def create(self, executor: Executor) -> None:
+        """Make the tables and sequences that are missing."""
+        if self.dialect == "postgresql":
+            for sequence in self.after._sequences.values():  # noqa: SLF001 (no public list)
+                if sequence.name not in self.before.sequences:
+                    executor.execute(CreateSequence(sequence))
+        for name in self.created:
+            create_table(self._definitions[name], self.dialect, executor)
+
+    def alter(self, executor: Executor, done: Callable[[str], None] = lambda _: None) -> None:
+        """Change the tables that differ.
+
+        Parameters
+        ----------
+        executor : `Executor`
+            Executes the statements.
+        done : callable
+            Called with the name of each table that is finished.
+        """
+        names = self.altered
+        if self.dialect == "sqlite":
+            for name in names:
+                self._alter_sqlite(name, executor)
+                done(name)
+            return
+        for name, fk in self._keys_in_the_way(names):
+            executor.execute(_sql(f"ALTER TABLE {self._qualified(name)} DROP CONSTRAINT {self._quote(str(fk.name))}"))
+        for name in names:
+            self._alter_postgresql(name, executor)
+            done(name)
+        for name in names:
+            self._add_foreign_keys(name, executor)
+        for name, fk in self._keys_in_the_way(names):
+            if name not in names and fk in self.target.tables[name].foreign_keys:
+                executor.execute(AddConstraint(self._foreign_key(name, fk)))
+
+    def drop(self, executor: Executor) -> None:
+        """Drop the tables and sequences that are not wanted any more."""
+        for name in self.dropped:
+            executor.execute(_sql(f"DROP TABLE {self._qualified(name)}"))
+        if not self.keep_foreign:
+            for name in self.before.sequences.keys() - self.target.sequences.keys():
+                executor.execute(_sql(f"DROP SEQUENCE {self._qualified(name)}"))
+
+    # -- SQLite -----------------------------------------------------------
+
+    def _alter_sqlite(self, name: str, executor: Executor) -> None:
+        have, want = self.before.tables[name], self.target.tables[name]
+        definition = self._definitions[name]
+        if not self._only_indexes(have, want):
+            if self._same_rows(have, want):
+                self._replace_definition(definition, executor)
+            else:
+                self._write_again(name, definition, executor)
+                have = dataclasses.replace(have, indexes=())
+        wrong = [i for i in have.indexes if i not in want.indexes and (not self.keep_foreign or self._same_name(i, want))]
+        for index in wrong:
+            executor.execute(_sql(f"DROP INDEX {self._quote(index.name)}"))
+        present = {i.name for i in have.indexes if i not in wrong}
+        for item in sorted(definition.indexes, key=lambda i: str(i.name)):
+            if str(item.name) not in present:
+                executor.execute(CreateIndex(item))
+
+    @staticmethod
+    def _same_name(index: Any, want: Table) -> bool:
+        return any(i.name == index.name for i in want.indexes)
+
+    def _replace_definition(self, definition: sa.Table, executor: Executor) -> None:
+        """Replace the text of CREATE TABLE, as section 7 of the SQLite manual on ALTER TABLE describes.
+
+        Rows, primary key and unique indexes stay; what is checked of the rows anew is checked here.
+        """
+        text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
+        executor.execute(_sql("PRAGMA writable_schema = ON"))
+        executor.execute(
+            sa.text("UPDATE sqlite_master SET sql = :definition WHERE type = 'table' AND name = :name").bindparams(
+                definition=text, name=definition.name
+            )
+        )
+        for (number,) in executor.fetch(sa.text("PRAGMA schema_version")):
+            # Makes other connections read the schema again.
+            executor.execute(_sql(f"PRAGMA schema_version = {number + 1}"))
+        executor.execute(_sql("PRAGMA writable_schema = RESET"))
+        self._check_rows(definition.name, executor)
+
+    def _check_rows(self, name: str, executor: Executor) -> None:
+        """Check that the rows of a table keep to its definition."""
+        for (answer,) in executor.fetch(_sql(f"PRAGMA quick_check({self._quote(name)})")):
+            if answer != "ok":
+                message = f"the rows of {name} do not keep to its new definition: {answer}"
+                raise ConstraintViolation(message)
+
+    def _write_again(self, name: str, definition: sa.Table, executor: Executor) -> None:
+        temporary = _TEMPORARY + name
+        strangers = executor.fetch(
+            sa.text(
+                "SELECT name, sql FROM sqlite_master WHERE tbl_name = :name AND type IN ('index', 'trigger') "
+                "AND sql IS NOT NULL"
+            ).bindparams(name=name)
+        )
+        head = f"CREATE TABLE {self._quote(name)}"
+        text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
+        executor.execute(_sql(f"CREATE TABLE {self._quote(temporary)}" + text.removeprefix(head)))
+        columns = list(self._values(name))
+        source: sa.FromClause = sa.table(name)
+        if self.origin is not None:
+            source = self.origin.tables[name]
+        target = sa.table(temporary, *(sa.column(c) for c, _ in columns))
+        values = sa.select(*(v.label(c) for c, v in columns)).select_from(source)
+        executor.execute(sa.insert(target).from_select([c for c, _ in columns], values))
+        executor.execute(_sql(f"DROP TABLE {self._quote(name)}"))
+        executor.execute(_sql(f"ALTER TABLE {self._quote(_TEMPORARY + name)} RENAME TO {self._quote(name)}"))
+        ours = {i.name for t in (self.before, self.target) for i in t.tables[name].indexes}
+        for stranger, sql in strangers:
+            if stranger not in ours:
+                executor.execute(_sql(sql))
+
+    def _values(self, name: str) -> Iterator[tuple[str, sa.ColumnElement[Any]]]:
+        """Give the value of each column of a table that is written again."""
+        have = self.before.tables[name].columns
+        fill, renamed = self.fill.get(name, {}), {new: old for old, new in self.renames.get(name, {}).items()}
+        for column in self.target.tables[name].columns:
+            if column in fill:
+                yield column, fill[column]
+            elif column in renamed:
+                yield column, sa.column(renamed[column])
+            elif column in have:
+                yield column, sa.column(column)
+
+    # -- PostgreSQL -------------------------------------------------------
+
+    def _keys_in_the_way(self, names: list[str]) -> list[tuple[str, ForeignKey]]:
+        """List foreign keys that must go first: wrong ones, and those that lean on a key that changes."""
+        changed = {
+            n
+            for n in names
+            if self.before.tables[n].primary_key != self.target.tables[n].primary_key
+            or set(self.before.tables[n].uniques) - set(self.target.tables[n].uniques)
+        }
+        result = []
+        for table in self.before.tables.values():
+            for fk in table.foreign_keys:
+                if fk.target in changed and table.name in self.target.tables:
+                    result.append((table.name, fk))
+                elif table.name in names and not self._stays(table.name, fk):
+                    result.append((table.name, fk))
+        return result
+
+    def _stays(self, name: str, fk: ForeignKey) -> bool:
+        # A key that is only unchecked is checked instead of made again.
+        return dataclasses.replace(fk, validated=True) in self.target.tables[name].foreign_keys
+
+    def _alter_postgresql(self, name: str, executor: Executor) -> None:
+        have, want = self.before.tables[name], self.target.tables[name]
+        table = self._qualified(name)
+        for item in (*have.uniques, *have.checks, *have.exclusions):
+            if item not in (*want.uniques, *want.checks, *want.exclusions):
+                executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(item.name))}"))
+        if have.primary_key != want.primary_key and have.primary_key:
+            executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(have.primary_key_name))}"))
+        elif have.primary_key_name != want.primary_key_name:
+            names = f"{self._quote(str(have.primary_key_name))} TO {self._quote(str(want.primary_key_name))}"
+            executor.execute(_sql(f"ALTER TABLE {table} RENAME CONSTRAINT {names}"))
+        for index in have.indexes:
+            if index not in want.indexes and (not self.keep_foreign or self._same_name(index, want)):
+                executor.execute(_sql(f"DROP INDEX {self._qualified(index.name)}"))
+        self._columns_postgresql(name, executor)
+        definition = self._definitions[name]
+        if have.primary_key != want.primary_key:
+            executor.execute(AddConstraint(definition.primary_key))
+        for constraint in sorted(definition.constraints, key=lambda c: str(c.name)):
+            if isinstance(constraint, sa.UniqueConstraint):
+                names = {u.name for u in have.uniques if u in want.uniques}
+            elif isinstance(constraint, sa.CheckConstraint):
+                names = {c.name for c in have.checks if c in want.checks}
+            else:
+                continue
+            if constraint.name not in names:
+                executor.execute(AddConstraint(constraint))
+        kept = {i.name for i in have.indexes if i in want.indexes}
+        for item in sorted(definition.indexes, key=lambda i: str(i.name)):
+            if str(item.name) not in kept:
+                executor.execute(CreateIndex(item))
+        self._comments(definition, have, executor)
+
+    def _columns_postgresql(self, name: str, executor: Executor) -> None:
+        have, want = self.before.tables[name].columns, self.target.tables[name].columns
+        table, definition = self._qualified(name), self._definitions[name]
+        fill, renames = self.fill.get(name, {}), self.renames.get(name, {})
+        added = [c for c in want if c not in have and c not in renames.values()]
+        for column in added:
+            nullable = definition.c[column]._copy()  # noqa: SLF001 (the public way binds it to the table)
+            nullable.nullable = True
+            nullable.primary_key = False
+            executor.execute(_sql(f"ALTER TABLE {table} ADD COLUMN {self._column_text(nullable)}"))
+        # One statement for all changes of type, so that the table is written once.
+        clauses = [
+            clause for c in want if c in have for clause in self._type_clauses(have[c], want[c], fill.get(c))
+        ]
+        if clauses:
+            executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
+        values = {c: v for c, v in fill.items() if c in added or have[c].type == want[c].type}
+        if values:
+            executor.execute(sa.update(self._widened(definition, added)).values(values))
+        dropped = [f"DROP COLUMN {self._quote(c)}" for c in have if c not in want and c not in renames]
+        if dropped:
+            executor.execute(_sql(f"ALTER TABLE {table} {', '.join(dropped)}"))
+        for old, new in renames.items():
+            executor.execute(_sql(f"ALTER TABLE {table} RENAME COLUMN {self._quote(old)} TO {self._quote(new)}"))
+        origin = {new: old for old, new in renames.items()}
+        clauses = []
+        for column in want.values():
+            old_column = have.get(origin.get(column.name, column.name))
+            if old_column is None or column.name in added:
+                if not column.nullable:
+                    clauses.append(f"ALTER COLUMN {self._quote(column.name)} SET NOT NULL")
+            else:
+                clauses.extend(self._null_clauses(old_column, column))
+        if clauses:
+            executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
+
+    def _widened(self, definition: sa.Table, added: list[str]) -> sa.Table:
+        """Return the table as it was, which expressions refer to, with its new columns."""
+        if self.origin is None:
+            return definition
+        table = self.origin.tables[definition.key]
+        for column in added:
+            if column not in table.c:
+                table.append_column(sa.Column(column, definition.c[column].type))
+        return table
+
+    def _column_text(self, column: sa.Column[Any]) -> str:
+        sa.Table("t", sa.MetaData(), column)
+        return str(CreateColumn(column).compile(dialect=DIALECTS[self.dialect]))
+
+    def _type_clauses(self, have: Column, want: Column, value: sa.ColumnElement[Any] | None) -> Iterator[str]:
+        if have.type == want.type:
+            return
+        name = self._quote(want.name)
+        if have.default is not None:
+            yield f"ALTER COLUMN {name} DROP DEFAULT"
+        using = f" USING {self._compiled(value)}" if value is not None else ""
+        yield f"ALTER COLUMN {name} TYPE {want.type}{using}"
+
+    def _null_clauses(self, have: Column, want: Column) -> Iterator[str]:
+        name = self._quote(want.name)
+        if have.nullable != want.nullable:
+            yield f"ALTER COLUMN {name} {'DROP' if want.nullable else 'SET'} NOT NULL"
+        if want.default is not None and (have.default != want.default or have.type != want.type):
+            yield f"ALTER COLUMN {name} SET DEFAULT {want.default}"
+        elif have.default is not None and want.default is None and have.type == want.type:
+            yield f"ALTER COLUMN {name} DROP DEFAULT"
+
+    def _comments(self, definition: sa.Table, have: Table, executor: Executor) -> None:
+        if definition.comment is not None and not have.comment:
+            executor.execute(SetTableComment(definition))
+        for column in definition.columns:
+            if column.comment is not None and not (column.name in have.columns and have.columns[column.name].comment):
+                executor.execute(SetColumnComment(column))
+
+    def _add_foreign_keys(self, name: str, executor: Executor) -> None:
+        have, want = self.before.tables[name], self.target.tables[name]
+        gone = {fk for table, fk in self._keys_in_the_way([name]) if table == name}
+        kept = {fk.name: fk for fk in have.foreign_keys if fk not in gone and self._stays(name, fk)}
+        for fk in want.foreign_keys:
+            if fk.name not in kept:
+                executor.execute(AddConstraint(self._foreign_key(name, fk)))
+            elif not kept[fk.name].validated:
+                constraint = self._quote(str(fk.name))
+                executor.execute(_sql(f"ALTER TABLE {self._qualified(name)} VALIDATE CONSTRAINT {constraint}"))
+
+    def _foreign_key(self, name: str, fk: ForeignKey) -> sa.ForeignKeyConstraint:
+        return next(c for c in self._definitions[name].foreign_key_constraints if c.name == fk.name)
+
+
+def create_table(definition: sa.Table, dialect: str, executor: Executor) -> None:
+    """Make a table with its indexes and comments."""
+    executor.execute(CreateTable(definition))
+    for index in sorted(definition.indexes, key=lambda i: str(i.name)):
+        executor.execute(CreateIndex(index))
+    if dialect == "postgresql":
+        if definition.comment is not None:
+            executor.execute(SetTableComment(definition))
+        for column in definition.columns:
+            if column.comment is not None:
+                executor.execute(SetColumnComment(column))
+
+
+def _sql(text: str) -> sa.TextClause:
+    """Return a statement in which a colon is a colon, not the mark of a parameter."""
+    return sa.text(text.replace(":", r"\:"))
+
+
+def _comparable(have: Table, want: Table) -> dict[str, Column]:
+    """Return columns with the comments that nobody compares taken from the other side."""
+    return {
+        name: dataclasses.replace(column, comment=column.comment and name in want.columns and want.columns[name].comment)
+        for name, column in have.columns.items()
+    }
+
+
+def _rewrites(have: Column, want: Column) -> bool:
+    """Whether PostgreSQL writes every row again for a change of type."""
+    if have.type == want.type:
+        return False
+    texts = ("character varying", "text")
+    widening = have.type.startswith(texts) and (
+        want.type in texts or _length(want.type) >= _length(have.type) > 0
+    )
+    return not widening
+
+
+def _length(kind: str) -> int:
+    return int(kind.partition("(")[2].rstrip(")") or 0)
+
+
+def _affinity(kind: str) -> str:
+    """Return the affinity of an SQLite type: how values are stored (section 3.1 of the manual on data types)."""
+    for affinity, words in (("INTEGER", ("INT",)), ("TEXT", ("CHAR", "CLOB", "TEXT")), ("BLOB", ("BLOB",))):
+        if any(word in kind for word in words):
+            return affinity
+    if not kind:
+        return "BLOB"
+    return "REAL" if any(word in kind for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"

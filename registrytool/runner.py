@@ -1,0 +1,528 @@
+"""Run a plan through Alembic, in one transaction; the only module that runs a revision.
+
+Each step brings its data and structure, its versions in ``butler_attributes`` and its row in ``alembic_version``; what
+comes out is compared with the snapshot of the new state before the next step begins, and again before the commit.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from . import __version__
+from .catalog import CONFIGURATIONS, Catalog, parse_json
+from .database import Database, first_line, whoami
+from .digest import schema_digests
+from .dimension_data import prepare_repair
+from .errors import MigrationError, RegistryDriftError, RegistryStateError, RegistryToolError
+from .history import History
+from .inspection import Inspection, compare, inspect
+from .introspect import read_structure
+from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
+from .planner import make_plan
+from .progress import NullProgress, Progress
+from .reshape import ConstraintViolation, Reshape
+from .state import LOG_PREFIX, PATCHES, config_text, read_recorded, write_attribute, write_stamps, write_version
+from .step import ConnectionExecutor, Recorder, Snapshot, Step
+from .universe import Universe, docs, same_universe, with_docs
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.script import ScriptDirectory
+
+    from .config import Content
+
+
+@dataclass
+class Run:
+    """One run of a plan.
+
+    Parameters
+    ----------
+    catalog : `Catalog`
+        The content.
+    plan : `Plan`
+        The steps.
+    inspection : `Inspection`
+        The registry as it is.
+    namespace : `str` or `None`
+        PostgreSQL schema.
+    options : `~collections.abc.Mapping` [`str`, `str`]
+        What the user set by ``--set``.
+    accept_loss : `bool`
+        Whether information may be lost.
+    progress : `Progress`
+        Is told what happens.
+    rows : `~collections.abc.Mapping` [`str`, `int`]
+        Estimated numbers of rows, by table.
+    """
+
+    catalog: Catalog
+    plan: Plan
+    inspection: Inspection
+    namespace: str | None
+    options: Mapping[str, str] = field(default_factory=dict)
+    accept_loss: bool = False
+    progress: Progress = field(default_factory=NullProgress)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    step_s: list[float] = field(default_factory=list)
+    lost_docs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.inspection.expected.dialect
+
+    # -- snapshots --------------------------------------------------------
+
+    def first_snapshot(self) -> Snapshot:
+        """Return the registry as its present versions promise it."""
+        recorded = self.inspection.recorded
+        return Snapshot.make(
+            self.catalog, recorded.state, self.dialect, recorded.dynamic, recorded.universe, self.namespace
+        )
+
+    def snapshot_after(self, step: PlannedStep, before: Snapshot) -> Snapshot:
+        """Return the registry as it shall be after a step.
+
+        Raises
+        ------
+        RegistryStateError
+            The universe of the registry is not the one that the step was written for.
+        """
+        if step.end is not None:
+            state = before.state.replace(step.end)
+        else:
+            state = before.state.replace(without=step.component)
+        universe = before.universe
+        if step.component == "dimensions-config":
+            universe = self._next_universe(step, before.universe)
+        dynamic = before.dynamic
+        return Snapshot.make(self.catalog, state, self.dialect, dynamic, universe, self.namespace)
+
+    def _next_universe(self, step: PlannedStep, present: Mapping[str, Any]) -> dict[str, Any]:
+        assert step.start is not None  # noqa: S101 (every registry has a universe)
+        assert step.end is not None  # noqa: S101
+        if not same_universe(self.catalog.universe_config(step.start), present):
+            message = (
+                f"The dimension universe of this registry says that it is {step.start.implementation} "
+                f"{step.start.version}, but its configuration was modified"
+            )
+            raise RegistryStateError(
+                f"{message}.", hint="A step for the released universe would undo that; migrate it with content of your own."
+            )
+        wanted = self.catalog.universe_config(step.end)
+        known = Universe(wanted)
+        for table in self.inspection.recorded.dynamic.dataset_tables:
+            unknown = [d for d in table.dimensions if not known.is_known(d)]
+            if unknown:
+                message = (
+                    f"Dataset types of this registry have the dimension {', '.join(unknown)} (table {table.name}), "
+                    f"which {step.end.implementation} {step.end.version} does not have."
+                )
+                raise RegistryStateError(message, hint="Stay at the present universe, or remove these dataset types.")
+        kept = {**self._remembered_docs(), **dict(docs(present))}
+        result = with_docs(wanted, kept)
+        remaining = dict(docs(result))
+        self.lost_docs.update({path: text for path, text in docs(present) if path not in remaining})
+        return result
+
+    def _remembered_docs(self) -> dict[str, str]:
+        """Documentation strings that earlier migrations took away, from the log of the registry."""
+        result: dict[str, str] = {}
+        for name, value in sorted(self.inspection.recorded.attributes.items()):
+            if name.startswith(LOG_PREFIX):
+                result.update(parse_json(value, name).get("docs", {}))
+        result.update(self.lost_docs)
+        return result
+
+    # -- looking ahead ----------------------------------------------------
+
+    def repairs(self) -> Reshape:
+        """Return what turns the structure that was found into the one of the snapshot."""
+        return Reshape(self.inspection.found, None, self.first_snapshot().metadata, keep_foreign=True)
+
+    def preview(self) -> list[tuple[StepWork, list[Any]]]:
+        """Write down what each step would do, without a database.
+
+        Returns
+        -------
+        work : `list` [`tuple` [`StepWork`, `list`]]
+            For each step its effect on tables, and its statements.
+        """
+        modules = _Scripts(self.catalog.content)
+        before, result = self.first_snapshot(), []
+        for planned in self.plan.steps:
+            after = self.snapshot_after(planned, before)
+            recorder = Recorder()
+            step = Step(planned, before, after, recorder, self.catalog, options=self.options, accept_loss=True)
+            modules.function(planned)(step)
+            tables = tuple(
+                TableWork(c.table, c.action, c.lock, self.rows.get(c.table) if c.action != "create" else None)
+                for c in step.changes
+            )
+            result.append((StepWork(planned, tables, "", ""), recorder.statements))
+            before = after
+        return result
+
+    def locked_tables(self) -> list[str]:
+        """Return the existing tables that the run changes."""
+        names = {c.table for c in self.repairs().changes()} | {"butler_attributes"}
+        for work, _ in self.preview():
+            names.update(t.table for t in work.tables)
+        return sorted(names & self.inspection.recorded.tables)
+
+    # -- running ----------------------------------------------------------
+
+    def apply(self, connection: sa.Connection, context: Any = None) -> None:
+        """Repair drift and run all steps, in the transaction of the connection.
+
+        Parameters
+        ----------
+        connection : `sqlalchemy.Connection`
+            Connection in a transaction, which the caller commits.
+        context : `alembic.runtime.environment.EnvironmentContext`, optional
+            Environment to run in, if Alembic was called from outside.
+
+        Raises
+        ------
+        MigrationError
+            A step failed; the caller rolls back.
+        RegistryStateError
+            The registry is not fit for a step; the caller rolls back.
+        """
+        if self.inspection.unknown:
+            raise RegistryDriftError([str(d) for d in self.inspection.unknown])
+        self._lock(connection)
+        present = self.inspection.recorded.stamps or frozenset()
+        stamps = self.inspection.recorded.expected_stamps | (present & PATCHES)
+        if present != stamps:
+            write_stamps(connection, self.namespace, stamps)
+        self._repair(connection)
+        if self.plan.steps and context is not None:
+            self.run_in(context, connection)
+        elif self.plan.steps:
+            self._run_alembic(connection)
+        self._finish(connection)
+
+    def _lock(self, connection: sa.Connection) -> None:
+        """Keep others from the tables that change, all at once, so that nothing changes between two steps."""
+        if self.dialect != "postgresql":
+            return
+        preparer = connection.dialect.identifier_preparer
+        schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
+        names = ", ".join(schema + preparer.quote(name) for name in self.locked_tables())
+        connection.execute(sa.text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE".replace(":", r"\:")))
+
+    def _repair(self, connection: sa.Connection) -> None:
+        if not self.inspection.differences:
+            return
+        self.progress.phase("repairing known drift")
+        with _translated(lambda: "repair of known drift"):
+            prepare_repair(
+                self.inspection.differences, self.first_snapshot(), self.catalog, ConnectionExecutor(connection), self.options
+            )
+            reshape = self.repairs()
+            reshape.create(ConnectionExecutor(connection))
+            reshape.alter(ConnectionExecutor(connection))
+        self._check(connection, self.first_snapshot(), "repair of known drift")
+
+    def _run_alembic(self, connection: sa.Connection) -> None:
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
+        config = alembic_config(self.catalog.content)
+        script = ScriptDirectory.from_config(config)
+        config.attributes["registrytool.connection"] = connection
+        config.attributes["registrytool.run"] = self
+        with EnvironmentContext(config, script):
+            script.run_env()
+
+    def run_in(self, context: Any, connection: sa.Connection) -> None:
+        """Run the steps in an environment of Alembic."""
+        current = _Current()
+        script = context.script if hasattr(context, "script") else context._proxy.script  # noqa: SLF001
+        steps = self._steps(connection, script, current)
+        context.configure(
+            connection=connection, version_table_schema=self.namespace, fn=lambda _heads, _context: steps
+        )
+        with _translated(current.name):
+            context.run_migrations(step=current)
+
+    def _steps(self, connection: sa.Connection, script: ScriptDirectory, current: _Current) -> Iterator[RevisionStep]:
+        from alembic.runtime.migration import MigrationStep
+
+        before = self.first_snapshot()
+        total = len(self.plan.steps)
+        for number, planned in enumerate(self.plan.steps, start=1):
+            after = self.snapshot_after(planned, before)
+            self.progress.step_started(planned.name, number, total)
+            started = time.monotonic()
+            current.step = Step(
+                planned,
+                before,
+                after,
+                ConnectionExecutor(connection),
+                self.catalog,
+                options=self.options,
+                accept_loss=self.accept_loss,
+                progress=self.progress,
+                rows=self.rows,
+            )
+            revision = script.get_revision(planned.revision)
+            make = MigrationStep.upgrade_from_script
+            if planned.direction is Direction.DOWN:
+                make = MigrationStep.downgrade_from_script
+            yield make(script.revision_map, revision)
+            # Alembic has run the script and written its row when it asks for the next step.
+            self._record(connection, planned, after)
+            self._check(connection, after, planned.name)
+            elapsed = time.monotonic() - started
+            self.step_s.append(elapsed)
+            self.progress.step_finished(planned.name, elapsed)
+            before = after
+
+    def _record(self, connection: sa.Connection, planned: PlannedStep, after: Snapshot) -> None:
+        """Write the new version down."""
+        if planned.component == "dimensions-config":
+            write_attribute(
+                connection, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe)
+            )
+        elif planned.component not in CONFIGURATIONS:
+            write_version(connection, self.namespace, self.catalog, planned.start, planned.end)
+
+    def _check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
+        """Compare the registry with a snapshot.
+
+        Raises
+        ------
+        RegistryDriftError
+            They differ.
+        """
+        recorded = read_recorded(connection, self.namespace, self.catalog, where=what)
+        found = read_structure(connection, self.namespace)
+        inspection = compare(recorded, found, self.catalog, self.dialect, self.namespace)
+        wrong = [str(d) for d in inspection.differences]
+        if recorded.state != snapshot.state:
+            wrong.insert(0, f"the recorded versions are not those after {what}")
+        if wrong:
+            raise RegistryDriftError(wrong, when=f" after {what}")
+
+    def _finish(self, connection: sa.Connection) -> None:
+        """Bring the bookkeeping to its end and check the whole."""
+        inspection = inspect(connection, self.namespace, self.catalog, where="the migrated database")
+        recorded = inspection.recorded
+        if self.catalog.module(recorded.state["attributes"]).DIGESTS:
+            universe = Universe(recorded.universe)
+            metadata = self.catalog.metadata(
+                recorded.state, self.dialect, universe=recorded.universe, namespace=self.namespace
+            )
+            for name, value in schema_digests(self.catalog, recorded.state, metadata, universe, self.dialect).items():
+                write_attribute(connection, self.namespace, name, value)
+        patches = (recorded.stamps or frozenset()) & PATCHES
+        write_stamps(connection, self.namespace, recorded.expected_stamps | patches)
+        if self.dialect == "sqlite":
+            self._check_keys(connection, inspection)
+        if self.plan.steps or self.inspection.differences:
+            self._write_log(connection)
+
+    def _check_keys(self, connection: sa.Connection, inspection: Inspection) -> None:
+        """Check the rows of tables with new foreign keys, which SQLite does not do by itself.
+
+        Raises
+        ------
+        RegistryStateError
+            A row refers to nothing.
+        """
+        for name, table in inspection.found.tables.items():
+            old = self.inspection.found.tables.get(name)
+            if old is not None and set(table.foreign_keys) <= set(old.foreign_keys):
+                continue
+            quoted = connection.dialect.identifier_preparer.quote(name)
+            row = connection.exec_driver_sql(f"PRAGMA foreign_key_check({quoted})").first()
+            if row is not None:
+                message = f"A row of {name} (number {row[1]}) refers to a row of {row[2]} that does not exist."
+                raise RegistryStateError(message, hint="Mend the data and run the same command again.")
+
+    def _write_log(self, connection: sa.Connection) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        details: dict[str, Any] = {
+            "when": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "operation": "migrate" if self.plan.steps else "repair",
+            "who": whoami(),
+            "tool": f"registrytool {__version__}",
+            "steps": [s.name for s in self.plan.steps],
+            "elapsed_s": [round(s, 3) for s in self.step_s],
+            "repaired": sorted({d.drift for d in self.inspection.differences if d.drift}),
+        }
+        if self.lost_docs:
+            details["docs"] = self.lost_docs
+        stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
+        write_attribute(connection, self.namespace, f"{LOG_PREFIX}{stamp}", json.dumps(details))
+
+
+class _Current:
+    """The step that runs now; what a script does with its argument reaches it.
+
+    Alembic passes the same argument to all scripts of a run.
+    """
+
+    def __init__(self) -> None:
+        self.step: Step | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.step, name)
+
+    def name(self) -> str:
+        """Return the name of the step."""
+        return self.step.planned.name if self.step is not None else "preparation"
+
+
+class _translated:  # noqa: N801 (used as a function)
+    """Turn what a step can run into errors that say which step it was."""
+
+    def __init__(self, name: Callable[[], str]) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if error is None or isinstance(error, RegistryToolError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, IntegrityError | ConstraintViolation):
+            raise MigrationError(
+                self.name(), first_line(error), hint="The data does not keep to the new definition; mend it first."
+            ) from error
+        if isinstance(error, DBAPIError):
+            # Locks and full disks are told apart where the transaction ends.
+            code = getattr(error.orig, "pgcode", None)
+            reason = first_line(error)
+            if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
+                return
+            raise MigrationError(self.name(), reason) from error
+
+
+class _Scripts:
+    """Functions of the scripts, for looking ahead."""
+
+    def __init__(self, content: Content) -> None:
+        self._history = History(content)
+
+    def function(self, planned: PlannedStep) -> Any:
+        from .history import execute_script
+
+        module = execute_script(self._history.revisions[planned.revision].path)
+        return module.upgrade if planned.direction is Direction.UP else module.downgrade
+
+
+# -- Alembic ----------------------------------------------------------------------
+
+
+def alembic_config(content: Content) -> Config:
+    """Return the configuration of Alembic for some content.
+
+    The environment is always our own; other content brings its ``versions``.
+    """
+    from alembic.config import Config
+
+    from .config import Content as _Content
+
+    def escaped(path: Path) -> str:
+        return str(path).replace("%", "%%")
+
+    config = Config()
+    config.set_main_option("script_location", escaped(_Content.find().alembic))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("recursive_version_locations", "true")
+    folders = [content.alembic / "versions", content.alembic / "switches"]
+    config.set_main_option("version_locations", "\n".join(escaped(f) for f in folders if f.is_dir()))
+    return config
+
+
+def run_env() -> None:
+    """Do what ``alembic/env.py`` is for: run inside of Alembic, whoever called it.
+
+    Called by `Run`, the connection and the steps are there already.  Called by Alembic's own command line, the
+    registry is the one of ``-x repo=REPO`` (``-x namespace=``, ``-x accept_loss=1`` and ``-x KEY=VALUE`` for options
+    of steps), and the steps are those of ``registrytool migrate`` for the same target.
+
+    Raises
+    ------
+    RegistryToolError
+        What ``registrytool migrate`` would refuse.
+    """
+    from alembic import context
+
+    attributes = context.config.attributes
+    if "registrytool.run" in attributes:
+        attributes["registrytool.run"].run_in(context, attributes["registrytool.connection"])
+        return
+    _run_for_alembic(context)
+
+
+def _run_for_alembic(context: Any) -> None:
+    from alembic.util import CommandError
+
+    from .config import Content as _Content
+    from .repository import open_repository
+
+    settings = context.get_x_argument(as_dictionary=True)
+    name = settings.pop("repo", None)
+    if name is None:
+        message = "Say which registry with -x repo=REPO."
+        raise CommandError(message)
+    catalog = Catalog(_Content.find())
+    try:
+        repository = open_repository(name, namespace=settings.pop("namespace", None))
+        database = Database.of(repository)
+        function = context._proxy.context_opts["fn"]  # noqa: SLF001 (no public way to learn the command)
+        if function.__name__ not in ("upgrade", "downgrade"):
+            with database.write(f"run alembic on {name}") as connection:
+                context.configure(connection=connection, version_table_schema=database.namespace)
+                context.run_migrations()
+            return
+        if context.is_offline_mode():
+            message = "Use 'registrytool migrate --sql' for a script of the statements"
+            raise CommandError(message)  # noqa: TRY301 (translated nowhere)
+        accept_loss = settings.pop("accept_loss", "") not in ("", "0")
+        with database.write(f"migrate {name}") as connection:
+            inspection = inspect(connection, database.namespace, catalog, where=name)
+            inspection.recorded.check_stamps()
+            history = History(catalog.content)
+            targets = _targets(context, catalog, history, inspection.recorded.state)
+            plan = make_plan(history, inspection.recorded.state, targets)
+            Run(catalog, plan, inspection, database.namespace, settings, accept_loss).apply(connection, context)
+    except RegistryToolError as error:
+        raise CommandError(str(error)) from error
+
+
+def _targets(
+    context: Any, catalog: Catalog, history: History, state: State
+) -> dict[str, ComponentVersion | None]:
+    """Work out what a target of Alembic means for a registry: heads of implementations it does not have are not meant."""
+    found = context.get_revision_argument()
+    wanted = [found] if isinstance(found, str) else list(found or ())
+    result: dict[str, ComponentVersion | None] = {}
+    for identifier in wanted:
+        revision = history.revisions.get(identifier)
+        target = revision.target if revision is not None else None
+        if target is None:
+            continue
+        present = state.get(target.component)
+        if present is not None and present.implementation == target.implementation:
+            result[target.component] = target
+        elif len(wanted) == 1:
+            message = f"This registry has no {target.component} {target.implementation}."
+            raise RegistryStateError(message, hint="'registrytool history' lists the revisions.")
+    del catalog
+    return result

@@ -1,0 +1,312 @@
+"""What a registry says about itself: versions, universe, dataset types, stamps; reading and writing it.
+
+This is the only module that touches ``butler_attributes`` and ``alembic_version``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from .catalog import CONFIGURATIONS, MANAGERS, Catalog, parse_json
+from .errors import RegistryNotFoundError, RegistryStateError, UnknownVersionError
+from .models import ComponentVersion, DatasetTables, DynamicContent, State
+from .naming import revision_id
+from .universe import DEFAULT_NAMESPACE
+
+ATTRIBUTES = "butler_attributes"
+STAMPS = "alembic_version"
+#: Tree of patches of the existing migration tool; its stamps correspond to nothing in ``butler_attributes``.
+PATCHES = frozenset(
+    {revision_id("dimensions-config-patches"), revision_id("dimensions-config-patches", "daf_butler", "v6-patch1")}
+)
+#: Attributes that hold the log of what registrytool did, followed by the time.
+LOG_PREFIX = "registrytool.log."
+_MANAGER = "config:registry.managers."
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a registry says about itself.
+
+    ``stamps`` is `None` if there is no ``alembic_version`` table; ``strange_tables`` lists opaque tables of an
+    unknown kind.
+    """
+
+    state: State
+    attributes: Mapping[str, str]
+    universe: Mapping[str, Any]
+    dynamic: DynamicContent
+    stamps: frozenset[str] | None
+    tables: frozenset[str]
+    strange_tables: tuple[str, ...] = ()
+
+    @property
+    def expected_stamps(self) -> frozenset[str]:
+        """Revisions that belong to the versions."""
+        return stamps_of(self.state)
+
+    def check_stamps(self) -> None:
+        """Check that ``alembic_version`` does not contradict ``butler_attributes``.
+
+        Raises
+        ------
+        RegistryStateError
+            It does.
+        """
+        roots = {revision_id(c) for c in (*MANAGERS, *CONFIGURATIONS, "obscore")}
+        foreign = (self.stamps or frozenset()) - self.expected_stamps - roots - PATCHES
+        if foreign:
+            message = (
+                f"The revisions in {STAMPS} contradict the versions in {ATTRIBUTES}: {', '.join(sorted(foreign))} "
+                "belongs to none of them."
+            )
+            raise RegistryStateError(
+                message,
+                hint="Find out which is right; 'registrytool stamp --purge' rewrites the revisions from the versions.",
+            )
+
+
+def stamps_of(state: State) -> frozenset[str]:
+    """Return the revision identifiers that a state is stamped with."""
+    return frozenset(revision_id(v.component, v.implementation, v.version) for v in state.components.values())
+
+
+def _attributes_table(namespace: str | None) -> sa.TableClause:
+    return sa.table(ATTRIBUTES, sa.column("name", sa.Text()), sa.column("value", sa.Text()), schema=namespace)
+
+
+def table_names(connection: sa.Connection, namespace: str | None) -> frozenset[str]:
+    """Return the names of all tables of a registry."""
+    return frozenset(sa.inspect(connection).get_table_names(schema=namespace))
+
+
+def read_attributes(connection: sa.Connection, namespace: str | None) -> dict[str, str]:
+    """Return the content of ``butler_attributes``."""
+    table = _attributes_table(namespace)
+    return {name: value for name, value in connection.execute(sa.select(table.c.name, table.c.value))}
+
+
+def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Catalog, *, where: str) -> Recorded:
+    """Read what a registry says about itself.
+
+    Parameters
+    ----------
+    connection : `sqlalchemy.Connection`
+        Connection to the database.
+    namespace : `str` or `None`
+        PostgreSQL schema.
+    catalog : `Catalog`
+        Known classes and versions.
+    where : `str`
+        Name of the registry, for messages.
+
+    Returns
+    -------
+    recorded : `Recorded`
+        What it says.
+
+    Raises
+    ------
+    RegistryNotFoundError
+        There is no registry.
+    RegistryStateError
+        What it says is incomplete.
+    UnknownVersionError
+        It names a class or version that the content does not know.
+    """
+    tables = table_names(connection, namespace)
+    if ATTRIBUTES not in tables:
+        place = f" in namespace {namespace!r}" if namespace else ""
+        message = f"There is no registry{place} of {where}: the table {ATTRIBUTES} is missing."
+        raise RegistryNotFoundError(message, hint="Check the namespace; 'registrytool create' makes a new registry.")
+    attributes = read_attributes(connection, namespace)
+    if not attributes:
+        message = f"The registry of {where} says nothing about itself: the table {ATTRIBUTES} is empty."
+        raise RegistryStateError(
+            message, hint="It was made before week 2020.32, when versions were not recorded yet; it cannot be used."
+        )
+    state, universe = parse_state(attributes, catalog, where=where)
+    dynamic, strange = _read_dynamic(connection, namespace, tables, state, attributes, catalog)
+    return Recorded(
+        state, attributes, universe, dynamic, read_stamps(connection, namespace, tables), tables, strange
+    )
+
+
+def parse_state(
+    attributes: Mapping[str, str], catalog: Catalog, *, where: str
+) -> tuple[State, dict[str, Any]]:
+    """Work out the state and the universe from the attributes of a registry.
+
+    Raises
+    ------
+    RegistryStateError
+        An attribute is missing or malformed.
+    UnknownVersionError
+        An attribute names a class or version that the content does not know.
+    """
+    versions: list[ComponentVersion] = []
+    for component in (*MANAGERS, "obscore"):
+        class_name = attributes.get(_MANAGER + component)
+        if class_name is None:
+            if component == "obscore":
+                continue
+            message = f"The registry of {where} does not say which class manages its {component}."
+            raise RegistryStateError(message, hint=f"The attribute {_MANAGER}{component} is missing.")
+        implementation = catalog.implementation_of(component, class_name)
+        if implementation is None:
+            raise UnknownVersionError(f"{component} manager class", class_name, list(catalog.versions.get(component, ())))
+        version = attributes.get(f"version:{class_name}")
+        if version is None:
+            message = f"The registry of {where} does not say which version its {component} have."
+            raise RegistryStateError(message, hint=f"The attribute version:{class_name} is missing.")
+        versions.append(ComponentVersion(component, implementation, version))
+    text = attributes.get(CONFIGURATIONS["dimensions-config"])
+    if text is None:
+        message = f"The registry of {where} does not hold its dimension universe."
+        raise RegistryStateError(
+            message, hint="It was made before week 2020.45, when universes were not recorded yet."
+        )
+    universe = parse_json(text, f"The dimension universe in the registry of {where}")
+    namespace = str(universe.get("namespace") or DEFAULT_NAMESPACE)
+    versions.append(ComponentVersion("dimensions-config", namespace, str(universe.get("version"))))
+    obscore = attributes.get(CONFIGURATIONS["obscore-config"])
+    if obscore is not None:
+        config = parse_json(obscore, f"The obscore configuration in the registry of {where}")
+        versions.append(
+            ComponentVersion(
+                "obscore-config", str(config.get("namespace") or "daf_butler_obscore"), str(config.get("version"))
+            )
+        )
+    for version in versions:
+        # The structure of a universe follows from its own configuration, which the registry holds; the obscore
+        # configuration likewise.  Whether they are known matters only for migrating them.
+        if version.component not in CONFIGURATIONS:
+            catalog.require(version)
+    return State({v.component: v for v in versions}), universe
+
+
+def _read_dynamic(
+    connection: sa.Connection,
+    namespace: str | None,
+    tables: frozenset[str],
+    state: State,
+    attributes: Mapping[str, str],
+    catalog: Catalog,
+) -> tuple[DynamicContent, tuple[str, ...]]:
+    """Find out which tables exist because of what is registered."""
+    dataset_type = sa.table(
+        "dataset_type",
+        sa.column("dimensions_key"),
+        sa.column("tag_association_table"),
+        sa.column("calibration_association_table"),
+        schema=namespace,
+    )
+    definition = sa.table(
+        "dimension_graph_definition", sa.column("dimension_graph_id"), sa.column("dimension_name"), schema=namespace
+    )
+    opaque = sa.table("opaque_meta", sa.column("table_name"), schema=namespace)
+    missing = {t.name for t in (dataset_type, definition, opaque)} - tables
+    if missing:
+        # The comparison of structures says what else is wrong; dataset tables cannot be told without these.
+        return DynamicContent(obscore=_obscore(attributes)), ()
+    groups: dict[int, list[str]] = defaultdict(list)
+    for key, dimension in connection.execute(sa.select(definition.c.dimension_graph_id, definition.c.dimension_name)):
+        groups[key].append(dimension)
+    found: dict[str, DatasetTables] = {}
+    for key, tags, calibs in connection.execute(sa.select(*dataset_type.c)):
+        for kind, name in (("tags", tags), ("calibs", calibs)):
+            if name is not None:
+                found[name] = DatasetTables(name, kind, tuple(groups[key]))
+    # Tables of dataset types that have been removed stay, and belong to the registry.
+    for name in tables - found.keys():
+        match = re.fullmatch(r"dataset_(tags|calibs)_(\d{8,})", name)
+        if match and (int(match[2]) in groups or int(match[2]) == 0):
+            found[name] = DatasetTables(name, match[1], tuple(groups[int(match[2])]))
+    listed = [name for (name,) in connection.execute(sa.select(opaque.c.table_name))]
+    wanted = set(catalog.module(state["opaque"]).RECORD_COLUMNS)
+    inspector = sa.inspect(connection)
+    records, strange = [], []
+    for name in sorted(listed):
+        # A table that is listed but missing is taken for the usual kind, so that it is reported.
+        columns = {c["name"] for c in inspector.get_columns(name, schema=namespace)} if name in tables else wanted
+        (records if columns == wanted else strange).append(name)
+    ordered = tuple(found[name] for name in sorted(found))
+    return DynamicContent(ordered, tuple(records), _obscore(attributes)), tuple(strange)
+
+
+def _obscore(attributes: Mapping[str, str]) -> dict[str, Any] | None:
+    text = attributes.get(CONFIGURATIONS["obscore-config"])
+    return parse_json(text, "The obscore configuration") if text is not None else None
+
+
+def read_stamps(connection: sa.Connection, namespace: str | None, tables: Iterable[str]) -> frozenset[str] | None:
+    """Return the revisions in ``alembic_version``, or `None` if there is no such table."""
+    if STAMPS not in tables:
+        return None
+    table = sa.table(STAMPS, sa.column("version_num"), schema=namespace)
+    return frozenset(connection.scalars(sa.select(table.c.version_num)))
+
+
+# -- writing ------------------------------------------------------------------
+
+
+def write_attribute(connection: sa.Connection, namespace: str | None, name: str, value: str | None) -> None:
+    """Set an attribute, or remove it if the value is `None`."""
+    table = _attributes_table(namespace)
+    connection.execute(sa.delete(table).where(table.c.name == name))
+    if value is not None:
+        connection.execute(sa.insert(table), {"name": name, "value": value})
+
+
+def write_attributes(connection: sa.Connection, namespace: str | None, attributes: Mapping[str, str]) -> None:
+    """Fill the attributes of a new registry."""
+    rows = [{"name": name, "value": value} for name, value in attributes.items()]
+    connection.execute(sa.insert(_attributes_table(namespace)), rows)
+
+
+def version_attributes(catalog: Catalog, version: ComponentVersion) -> dict[str, str]:
+    """Return the attributes that record the version of a manager."""
+    stored = catalog.stored_class(version.component, version.implementation)
+    return {_MANAGER + version.component: stored, f"version:{stored}": version.version}
+
+
+def write_version(
+    connection: sa.Connection,
+    namespace: str | None,
+    catalog: Catalog,
+    start: ComponentVersion | None,
+    end: ComponentVersion | None,
+) -> None:
+    """Record that a manager has another version, implementation, or has come or gone."""
+    old = version_attributes(catalog, start) if start is not None else {}
+    new = version_attributes(catalog, end) if end is not None else {}
+    for name in old.keys() | new.keys():
+        if old.get(name) != new.get(name):
+            write_attribute(connection, namespace, name, new.get(name))
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """Return a configuration as the text that a registry stores."""
+    return json.dumps(config)
+
+
+def write_stamps(connection: sa.Connection, namespace: str | None, stamps: Iterable[str]) -> None:
+    """Make ``alembic_version`` hold exactly these revisions; the table is made if it is missing."""
+    metadata = sa.MetaData(schema=namespace)
+    # As Alembic makes it.
+    table = sa.Table(
+        STAMPS,
+        metadata,
+        sa.Column("version_num", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("version_num", name=f"{STAMPS}_pkc"),
+    )
+    metadata.create_all(connection)
+    connection.execute(sa.delete(table))
+    connection.execute(sa.insert(table), [{"version_num": s} for s in sorted(stamps)])

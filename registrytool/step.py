@@ -1,0 +1,268 @@
+"""What a migration script works with: one step from a version to the next, on a real database or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from .digest import schema_digests
+from .errors import ConfigurationError, RegistryStateError
+from .progress import NullProgress, Progress
+from .reshape import Change, Executor, Fill, Renames, Reshape
+from .structure import Structure, from_metadata
+from .universe import Universe
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .models import DynamicContent, PlannedStep, State
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A registry as its versions promise it."""
+
+    state: State
+    universe: Mapping[str, Any]
+    dynamic: DynamicContent
+    metadata: sa.MetaData
+    structure: Structure
+
+    @classmethod
+    def make(
+        cls,
+        catalog: Catalog,
+        state: State,
+        dialect: str,
+        dynamic: DynamicContent,
+        universe: Mapping[str, Any],
+        namespace: str | None,
+    ) -> Snapshot:
+        """Build the snapshot of a state."""
+        metadata = catalog.metadata(state, dialect, dynamic, universe=universe, namespace=namespace)
+        return cls(state, universe, dynamic, metadata, from_metadata(metadata, dialect))
+
+    def table(self, name: str) -> sa.Table:
+        """Return the definition of a table."""
+        schema = self.metadata.schema
+        return self.metadata.tables[f"{schema}.{name}" if schema else name]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionExecutor:
+    """Executes statements on a connection."""
+
+    connection: sa.Connection
+
+    def execute(self, statement: Any) -> None:
+        """Execute a statement."""
+        self.connection.execute(statement)
+
+    def fetch(self, statement: Any) -> Sequence[Any]:
+        """Return the rows of a query."""
+        return self.connection.execute(statement).fetchall()
+
+
+@dataclass
+class Recorder:
+    """Writes statements down instead of executing them."""
+
+    statements: list[Any] = field(default_factory=list)
+
+    def execute(self, statement: Any) -> None:
+        """Write a statement down."""
+        self.statements.append(statement)
+
+    def fetch(self, statement: Any) -> Sequence[Any]:  # noqa: ARG002 (nothing can be asked)
+        """Return nothing: there is nobody to ask."""
+        return ()
+
+
+class Step:
+    """One migration step while it runs.
+
+    Parameters
+    ----------
+    planned : `PlannedStep`
+        The step.
+    before, after : `Snapshot`
+        The registry at its beginning and at its end.
+    executor : `Executor`
+        Executes or records the statements.
+    catalog : `Catalog`
+        The content.
+    options : `~collections.abc.Mapping` [`str`, `str`], optional
+        What the user set by ``--set``.
+    accept_loss : `bool`, optional
+        Whether information may be lost.
+    progress : `Progress`, optional
+        Is told about finished tables.
+    rows : `~collections.abc.Mapping` [`str`, `int`], optional
+        Estimated numbers of rows, by table.
+
+    Attributes
+    ----------
+    changes : `list` [`Change`]
+        What has been done to which table.
+    """
+
+    def __init__(
+        self,
+        planned: PlannedStep,
+        before: Snapshot,
+        after: Snapshot,
+        executor: Executor,
+        catalog: Catalog,
+        *,
+        options: Mapping[str, str] | None = None,
+        accept_loss: bool = False,
+        progress: Progress | None = None,
+        rows: Mapping[str, int] | None = None,
+    ) -> None:
+        self.planned = planned
+        self.before = before
+        self.after = after
+        self.catalog = catalog
+        self.options = options or {}
+        self.changes: list[Change] = []
+        self._executor = executor
+        self._accept_loss = accept_loss
+        self._progress = progress or NullProgress()
+        self._rows = rows or {}
+        self._created = False
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.before.structure.dialect
+
+    def old(self, table: str) -> sa.Table:
+        """Return the definition of a table before the step."""
+        return self.before.table(table)
+
+    def new(self, table: str) -> sa.Table:
+        """Return the definition of a table after the step."""
+        return self.after.table(table)
+
+    # -- conditions -------------------------------------------------------
+
+    def option(self, name: str, choices: Sequence[str] | None = None) -> str | None:
+        """Return what the user set for an option, `None` if nothing.
+
+        Raises
+        ------
+        ConfigurationError
+            It is none of the choices.
+        """
+        value = self.options.get(name)
+        if value is not None and choices is not None and value not in choices:
+            message = f"The option {name} of the step {self.planned.name} cannot be {value!r}."
+            raise ConfigurationError(message, hint=f"It must be one of {', '.join(choices)}.")
+        return value
+
+    def refuse_if(self, rows: sa.Select[Any], message: str, hint: str) -> None:
+        """Refuse the step if a query has rows.
+
+        Parameters
+        ----------
+        rows : `sqlalchemy.Select`
+            A query for what must not be.
+        message : `str`
+            One sentence; ``{count}`` stands for the number of rows, ``{first}`` for the first one.
+        hint : `str`
+            What to do about it.
+
+        Raises
+        ------
+        RegistryStateError
+            There are rows.
+        """
+        count, first = self._count(rows)
+        if count:
+            raise RegistryStateError(message.format(count=count, first=first), hint=hint)
+
+    def refuse_loss(self, rows: sa.Select[Any], what: str) -> None:
+        """Refuse to lose information that a query finds, unless the user accepts the loss.
+
+        Raises
+        ------
+        RegistryStateError
+            There is something to lose and the loss is not accepted.
+        """
+        if self._accept_loss:
+            return
+        count, first = self._count(rows)
+        if count:
+            message = f"The step {self.planned.name} would lose {what.format(count=count, first=first)}."
+            raise RegistryStateError(message, hint="Accept that with --accept-loss, or stay at the present version.")
+
+    def _count(self, rows: sa.Select[Any]) -> tuple[int, str]:
+        found = self._executor.fetch(rows.limit(1))
+        if not found:
+            return 0, ""
+        total = self._executor.fetch(sa.select(sa.func.count()).select_from(rows.subquery()))
+        return int(total[0][0]), ", ".join(str(v) for v in found[0])
+
+    # -- acting -----------------------------------------------------------
+
+    def execute(self, statement: sa.Executable) -> None:
+        """Execute a statement."""
+        self._executor.execute(statement)
+
+    def fetch(self, query: sa.Executable) -> Sequence[Any]:
+        """Return the rows of a query; none if the step is only written down."""
+        return self._executor.fetch(query)
+
+    def create_tables(self) -> None:
+        """Make the tables that are new; `reshape` does it otherwise."""
+        if not self._created:
+            Reshape(self.before.structure, self.before.metadata, self.after.metadata).create(self._executor)
+            self._created = True
+
+    def reshape(self, *, fill: Fill | None = None, renames: Renames | None = None) -> None:
+        """Give all tables the structure that the new version has.
+
+        Parameters
+        ----------
+        fill : `Fill`, optional
+            Values of new or changed columns: expressions of the columns before the step, by table and column.
+        renames : `Renames`, optional
+            Columns that get another name: new by old, by table.
+        """
+        reshape = Reshape(self.before.structure, self.before.metadata, self.after.metadata, fill or {}, renames or {})
+        self.changes.extend(reshape.changes())
+        self.create_tables()
+        reshape.alter(self._executor, self._counter(reshape.altered))
+        reshape.drop(self._executor)
+
+    def _counter(self, tables: Sequence[str]) -> Callable[[str], None]:
+        total = sum(self._rows.get(t, 0) for t in tables)
+        finished = 0
+
+        def done(table: str) -> None:
+            nonlocal finished
+            finished += self._rows.get(table, 0)
+            self._progress.rows(table, finished, total)
+
+        return done
+
+    # -- attributes -------------------------------------------------------
+
+    def set_attribute(self, name: str, value: str | None) -> None:
+        """Set an attribute of the registry, or remove it if the value is `None`."""
+        table = self.old("butler_attributes")
+        self.execute(sa.delete(table).where(table.c.name == name))
+        if value is not None:
+            self.execute(sa.insert(table).values(name=name, value=value))
+
+    def remove_attributes(self, prefix: str) -> None:
+        """Remove all attributes whose names begin with a prefix."""
+        table = self.old("butler_attributes")
+        self.execute(sa.delete(table).where(table.c.name.startswith(prefix, autoescape=True)))
+
+    def digests(self) -> dict[str, str]:
+        """Return the digests of schemas, as attributes, that belong to the new version."""
+        universe = Universe(self.after.universe)
+        return schema_digests(self.catalog, self.after.state, self.after.metadata, universe, self.dialect)
