@@ -158,26 +158,84 @@ def prepare_repair(
         _PREPARATIONS[name](snapshot, catalog, executor, options)
 
 
-def _visit_day_obs(
-    snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]
+def complete_visits(
+    execute: Callable[[Any], Any],
+    tables: Callable[[str], sa.Table],
+    offsets: Mapping[str, list[tuple[int, int]]],
+    dialect: str,
 ) -> None:
-    """Give every visit an observing day that exists."""
-    visit, exposure, definition = (snapshot.table(n) for n in ("visit", "exposure", "visit_definition"))
+    """Give visits without an observing day the one of their exposures, or else the one in which they began.
+
+    The second needs to know when observing days begin; visits of other instruments are left as they are.
+
+    Parameters
+    ----------
+    execute : callable
+        Executes a statement.
+    tables : callable
+        Returns the definition of a table.
+    offsets : `~collections.abc.Mapping`
+        When observing days begin, by instrument.
+    dialect : `str`
+        ``sqlite`` or ``postgresql``.
+    """
+    visit, exposure, definition = tables("visit"), tables("exposure"), tables("visit_definition")
+    same_exposure = sa.and_(
+        definition.c.instrument == exposure.c.instrument, definition.c.exposure == exposure.c.id
+    )
     of_exposure = (
         sa.select(sa.func.min(exposure.c.day_obs))
-        .select_from(definition.join(exposure))
+        .select_from(definition.join(exposure, same_exposure))
         .where(definition.c.instrument == visit.c.instrument, definition.c.visit == visit.c.id)
         .correlate(visit)
         .scalar_subquery()
     )
-    executor.execute(sa.update(visit).where(visit.c.day_obs.is_(None)).values(day_obs=of_exposure))
+    unknown = visit.c.day_obs.is_(None)
+    execute(sa.update(visit).where(unknown).values(day_obs=of_exposure))
+    if offsets:
+        execute(sa.update(visit).where(unknown).values(day_obs=_day_of_begin(visit, offsets, dialect)))
+
+
+def _day_of_begin(
+    visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str
+) -> sa.ColumnElement[Any]:
+    """Return the observing day in which a record begins; NULL where that is not known."""
+    begin = visit.c.timespan_begin if dialect == "sqlite" else sa.func.lower(visit.c.timespan)
+    seconds = sa.cast(begin, sa.BigInteger) // sa.literal_column("1000000000", sa.BigInteger())
+
+    def day(moment: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        if dialect == "sqlite":
+            return sa.cast(sa.func.strftime("%Y%m%d", moment, "unixepoch"), sa.BigInteger)
+        utc = sa.func.timezone("UTC", sa.func.to_timestamp(moment))
+        return sa.cast(sa.func.to_char(utc, sa.literal_column("'YYYYMMDD'")), sa.BigInteger)
+
+    return sa.case(
+        *(
+            (
+                sa.and_(visit.c.instrument == name, day(seconds) >= first),
+                day(seconds - sa.literal_column(str(offset), sa.BigInteger())),
+            )
+            for name, pieces in offsets.items()
+            for first, offset in sorted(pieces, reverse=True)
+        ),
+        else_=sa.null(),
+    )
+
+
+def _visit_day_obs(
+    snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]
+) -> None:
+    """Give every visit an observing day that exists."""
+    dialect, visit = snapshot.structure.dialect, snapshot.table("visit")
+    offsets = day_obs_offsets(catalog, options)
+    complete_visits(executor.execute, snapshot.table, offsets, dialect)
     left = executor.fetch(sa.select(visit.c.instrument, visit.c.id).where(visit.c.day_obs.is_(None)).limit(1))
     if left:
-        message = f"Visit {left[0][1]} of {left[0][0]} has no observing day, and no exposure to take it from."
-        raise RegistryStateError(message, hint="Set visit.day_obs of such visits and run the same command again.")
+        message = f"Visit {left[0][1]} of {left[0][0]} has no observing day, and none can be found for it."
+        hint = f"Say when its days begin with --set {DAY_OBS_OPTION}={left[0][0]}:SECONDS, or set visit.day_obs."
+        raise RegistryStateError(message, hint=hint)
     days = sa.select(visit.c.instrument, visit.c.day_obs).distinct()
-    dialect = snapshot.structure.dialect
-    add_day_obs(executor.execute, snapshot.table("day_obs"), days, day_obs_offsets(catalog, options), dialect)
+    add_day_obs(executor.execute, snapshot.table("day_obs"), days, offsets, dialect)
 
 
 _PREPARATIONS: Mapping[str, Callable[[Any, Any, Any, Mapping[str, str]], None]] = {"visit_day_obs": _visit_day_obs}

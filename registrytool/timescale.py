@@ -117,7 +117,8 @@ def utc_to_tai_ns(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
         micro = sa.cast(sa.func.round(sa.func.date_part("epoch", column) * sa.literal_column("1e6")), sa.BigInteger)
         seconds = sa.cast(sa.func.floor(sa.func.date_part("epoch", column)), sa.BigInteger)
         return micro * _int(1000) + tai_minus_utc(seconds)
-    seconds = sa.cast(sa.func.strftime("%s", column), sa.BigInteger)
+    # Rounding: SQLite takes a fraction of 0.9995 and more for the next second.
+    seconds = sa.cast(sa.func.strftime("%s", sa.func.substr(column, 1, 19)), sa.BigInteger)
     digits = sa.func.substr(sa.func.substr(column, 21).concat("000000"), 1, 6)
     micro = sa.case(
         (sa.func.length(column) == 19, _int(0)),

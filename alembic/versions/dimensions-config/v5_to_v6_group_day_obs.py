@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from registrytool.dimension_data import DAY_OBS_HELP, DAY_OBS_OPTION, add_day_obs, day_obs_offsets, day_obs_rows
+from registrytool.dimension_data import DAY_OBS_HELP, DAY_OBS_OPTION, add_day_obs, complete_visits, day_obs_offsets, day_obs_rows
 
 if TYPE_CHECKING:
     from registrytool.step import Step
@@ -30,6 +30,8 @@ loses = "groups and observing days without exposures, and timespans of observing
 
 def upgrade(step: Step) -> None:
     exposure, visit = step.old("exposure"), step.old("visit")
+    offsets = day_obs_offsets(step.catalog, step.options)
+    complete_visits(step.execute, step.old, offsets, step.dialect)
     for column in (exposure.c.group_name, exposure.c.day_obs, visit.c.day_obs):
         step.refuse_if(
             sa.select(column.table.c.instrument, column.table.c.id).where(column.is_(None)),
@@ -41,7 +43,6 @@ def upgrade(step: Step) -> None:
     groups = sa.select(exposure.c.instrument, exposure.c.group_name).distinct()
     step.execute(sa.insert(group).from_select(["instrument", "name"], groups))
     days = sa.union(*(sa.select(t.c.instrument, t.c.day_obs) for t in (exposure, visit)))
-    offsets = day_obs_offsets(step.catalog, step.options)
     add_day_obs(step.execute, step.new("day_obs"), days, offsets, step.dialect)
     step.reshape(renames={"exposure": {"group_name": "group"}})
 
