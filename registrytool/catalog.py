@@ -9,10 +9,8 @@ their argument is a `Builder`, which knows the naming rules of the format.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .config import Content, read_yaml
@@ -22,6 +20,9 @@ from .naming import module_name, parse_module_name, shrink, version_key
 from .universe import Universe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import ModuleType
+
     import sqlalchemy as sa
 
 #: Components that every registry has, in the order in which their tables are defined.
@@ -106,9 +107,7 @@ class Builder:
 
     # -- columns ----------------------------------------------------------
 
-    def reference(
-        self, name: str, *, column: str | None = None, primary_key: bool = False
-    ) -> sa.Column[Any]:
+    def reference(self, name: str, *, column: str | None = None, primary_key: bool = False) -> sa.Column[Any]:
         """Return a column that refers to a collection, run or dataset.
 
         Parameters
@@ -256,7 +255,9 @@ class Builder:
                 taken.add(item.columns)
                 label = item.name or self._name(name, "idx", item.columns)
                 sa.Index(
-                    label, *(table.c[c] for c in item.columns), **({"postgresql_using": item.method} if item.method else {})
+                    label,
+                    *(table.c[c] for c in item.columns),
+                    postgresql_using=item.method,
                 )
         keys = [item for item in items if isinstance(item, ForeignKeySpec)]
         for key in keys:
@@ -276,9 +277,7 @@ class Builder:
         for column in columns:
             if type(column.type) is sa.String and column.type.length is not None:
                 text = f'length("{column.name}")<={column.type.length} AND length("{column.name}")>=1'
-                table.append_constraint(
-                    sa.CheckConstraint(sa.text(text), name=f"{table.name}_len_{column.name}")
-                )
+                table.append_constraint(sa.CheckConstraint(sa.text(text), name=f"{table.name}_len_{column.name}"))
 
     def finish(self) -> sa.MetaData:
         """Add the foreign keys and return the definitions."""

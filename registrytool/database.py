@@ -14,7 +14,6 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .repository import Repository
 
 #: First half of the advisory lock key; the second half is a hash of the namespace.
@@ -161,9 +162,7 @@ class Database:
         with self._connected(self._engine(writeable=False, purpose="read")) as connection:
             try:
                 if self.dialect == "postgresql":
-                    connection = connection.execution_options(
-                        isolation_level="REPEATABLE READ", postgresql_readonly=True
-                    )
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 yield connection
                 connection.rollback()
             except DBAPIError as error:
@@ -220,12 +219,15 @@ class Database:
 
     @contextmanager
     def _write_postgresql(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
-        with self._advisory_lock(wanted, wait_s) as lock, self._connected(
-            self._engine(writeable=True, purpose=wanted)
-        ) as connection:
+        with (
+            self._advisory_lock(wanted, wait_s) as lock,
+            self._connected(self._engine(writeable=True, purpose=wanted)) as connection,
+        ):
             try:
                 connection.begin()
-                connection.execute(sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{wait_s * 1000:.0f}ms"})
+                connection.execute(
+                    sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{wait_s * 1000:.0f}ms"}
+                )
                 yield connection
                 # A lock that was lost on the way (the server closed the session) protects nothing.
                 lock.execute(sa.text("SELECT 1"))
@@ -257,7 +259,9 @@ class Database:
         reason = first_line(error)
         code = getattr(error.orig, "pgcode", None)
         if code == "55P03" or "database is locked" in reason:
-            blockers = self._blockers() if self.dialect == "postgresql" else sqlite_lock_holder(Path(str(self.url.database)))
+            blockers = (
+                self._blockers() if self.dialect == "postgresql" else sqlite_lock_holder(Path(str(self.url.database)))
+            )
             return RegistryBusyError(wanted, blockers)
         if code == "53100" or "database or disk is full" in reason or "disk I/O error" in reason:
             message = f"Cannot {wanted}: the disk of the database is full ({reason})."

@@ -7,14 +7,15 @@ manager, each made of the table name and its columns and foreign keys, sorted an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-import sqlalchemy as sa
 
 from .structure import DIALECTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import sqlalchemy as sa
+
     from .catalog import Catalog
     from .models import State
     from .universe import Universe
@@ -28,7 +29,9 @@ _FIXED = {
 }
 
 
-def schema_digests(catalog: Catalog, state: State, metadata: sa.MetaData, universe: Universe, dialect: str) -> dict[str, str]:
+def schema_digests(
+    catalog: Catalog, state: State, metadata: sa.MetaData, universe: Universe, dialect: str
+) -> dict[str, str]:
     """Compute the digest of every manager.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,6 +11,8 @@ from .drift import load_drift
 from .errors import ConfigurationError, RegistryStateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from .catalog import Catalog
     from .models import Difference
     from .reshape import Executor
@@ -95,7 +96,7 @@ def day_obs_rows(
 
 def _day_start(day: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
     """Return 00:00 of a day YYYYMMDD in ns since 1970; NULL if there is no such day on SQLite."""
-    billion = sa.literal_column("1000000000")
+    billion: sa.ColumnElement[int] = sa.literal_column("1000000000")
     if dialect == "sqlite":
         text = sa.cast(day, sa.Text())
         parts = [sa.func.substr(text, start, length) for start, length in ((1, 4), (5, 2), (7, 2))]
@@ -180,9 +181,7 @@ def complete_visits(
         ``sqlite`` or ``postgresql``.
     """
     visit, exposure, definition = tables("visit"), tables("exposure"), tables("visit_definition")
-    same_exposure = sa.and_(
-        definition.c.instrument == exposure.c.instrument, definition.c.exposure == exposure.c.id
-    )
+    same_exposure = sa.and_(definition.c.instrument == exposure.c.instrument, definition.c.exposure == exposure.c.id)
     of_exposure = (
         sa.select(sa.func.min(exposure.c.day_obs))
         .select_from(definition.join(exposure, same_exposure))
@@ -196,9 +195,7 @@ def complete_visits(
         execute(sa.update(visit).where(unknown).values(day_obs=_day_of_begin(visit, offsets, dialect)))
 
 
-def _day_of_begin(
-    visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str
-) -> sa.ColumnElement[Any]:
+def _day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str) -> sa.ColumnElement[Any]:
     """Return the observing day in which a record begins; NULL where that is not known."""
     begin = visit.c.timespan_begin if dialect == "sqlite" else sa.func.lower(visit.c.timespan)
     seconds = sa.cast(begin, sa.BigInteger) // sa.literal_column("1000000000", sa.BigInteger())
@@ -222,9 +219,7 @@ def _day_of_begin(
     )
 
 
-def _visit_day_obs(
-    snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]
-) -> None:
+def _visit_day_obs(snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]) -> None:
     """Give every visit an observing day that exists."""
     dialect, visit = snapshot.structure.dialect, snapshot.table("visit")
     offsets = day_obs_offsets(catalog, options)

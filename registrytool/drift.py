@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import Content, read_yaml
 from .errors import ContentError
 from .models import Difference, Drift, Judgement
-from .structure import Structure
-from .universe import Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .structure import Structure
+    from .universe import Universe
 
 
 def load_drift(content: Content) -> dict[str, Drift]:

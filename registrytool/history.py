@@ -13,18 +13,19 @@ other tree from ``alembic_version``, which the existing migration tool would tak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import ContentError
 from .models import ComponentVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import ModuleType
+
     from .config import Content
 
 
@@ -93,7 +94,9 @@ class History:
                     faults.append(f"{path} and {result[revision.id].path} have the same identifier")
                 result[revision.id] = revision
         faults.extend(
-            f"{r.path} leads on from {r.down}, which does not exist" for r in result.values() if r.down and r.down not in result
+            f"{r.path} leads on from {r.down}, which does not exist"
+            for r in result.values()
+            if r.down and r.down not in result
         )
         if faults:
             message = f"The revision tree is broken: {'; '.join(faults)}."
@@ -141,6 +144,13 @@ def _read(path: Path) -> Revision:
 
 
 def execute_script(path: Path) -> ModuleType:
+    """Execute a script and return its module.
+
+    Raises
+    ------
+    ContentError
+        It cannot be executed.
+    """
     spec = spec_from_file_location(f"registrytool_revision_{path.stem}", path)
     if spec is None or spec.loader is None:
         message = f"cannot load {path}"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from .drift import classify, load_drift
 from .introspect import read_structure
-from .models import Difference
 from .state import STAMPS, Recorded, read_recorded
 from .structure import Structure, differences, from_metadata
 from .universe import Universe, same_universe
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from .catalog import Catalog
+    from .models import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,7 @@ def inspect(connection: sa.Connection, namespace: str | None, catalog: Catalog, 
     return compare(recorded, found, catalog, dialect, namespace)
 
 
-def compare(
-    recorded: Recorded, found: Structure, catalog: Catalog, dialect: str, namespace: str | None
-) -> Inspection:
+def compare(recorded: Recorded, found: Structure, catalog: Catalog, dialect: str, namespace: str | None) -> Inspection:
     """Compare a structure with the snapshot of the state that a registry says it has."""
     metadata = catalog.metadata(
         recorded.state, dialect, recorded.dynamic, universe=recorded.universe, namespace=namespace

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -27,6 +26,9 @@ from .structure import (
     _sorted,
     normal_expression,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def read_structure(connection: sa.Connection, namespace: str | None = None) -> Structure:
@@ -192,9 +194,9 @@ class _Definition:
                 actions[event] = action
             elif word == "DEFERRABLE":
                 deferrable, i = True, i + 1
-            elif word in ("INITIALLY", "MATCH"):
-                i += 2
-            elif word == "NOT" and item[i + 1 : i + 2] and item[i + 1][1].upper() == "DEFERRABLE":
+            elif word in ("INITIALLY", "MATCH") or (
+                word == "NOT" and item[i + 1 : i + 2] and item[i + 1][1].upper() == "DEFERRABLE"
+            ):
                 i += 2
             else:
                 break
@@ -208,7 +210,9 @@ def _read_sqlite(connection: sa.Connection) -> Structure:
     def query(sql: str) -> list[Any]:
         return list(connection.exec_driver_sql(sql))
 
-    listed = query("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    listed = query(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
     columns: dict[str, dict[str, Column]] = defaultdict(dict)
     keys: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for table, name, kind, notnull, default, position in query(
@@ -349,7 +353,8 @@ def _read_postgresql(connection: sa.Connection, namespace: str) -> Structure:
         table: Table(
             table,
             columns[oid],
-            *keys.get(oid, ((), None)),
+            keys[oid][0] if oid in keys else (),
+            keys[oid][1] if oid in keys else None,
             _sorted(foreign_keys[oid]),
             _sorted(uniques[oid]),
             _sorted(checks[oid]),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,7 +11,7 @@ import sqlalchemy as sa
 from .backup import back_up, backup_path, require_backup_tool
 from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
 from .database import Database
-from .errors import ConfigurationError, RegistryDriftError, RegistryStateError, UnknownVersionError
+from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
 from .history import History
 from .inspection import Inspection, inspect
 from .models import ComponentVersion, MigrationReport, Plan, State, StepWork
@@ -23,6 +21,9 @@ from .releases import Releases
 from .runner import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
     from .repository import Repository
 
 #: Megabytes that one second of writing tables again handles, to say about how long locks are held; measured by
@@ -42,9 +43,7 @@ class MigrateOptions:
     wait_s: float = 5.0
 
 
-def parse_targets(
-    targets: Iterable[str], state: State, catalog: Catalog
-) -> dict[str, ComponentVersion | None]:
+def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
     """Work out which versions are wanted.
 
     Parameters
@@ -160,20 +159,13 @@ def migration_script(
     steps : `list` [`tuple` [`str`, `list` [`str`]]]
         Name and statements of each step.
     """
-    from .structure import DIALECTS
+    from .schema import compiled
 
     catalog, options = catalog or Catalog(), options or MigrateOptions()
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, NullProgress())
-    dialect = DIALECTS[database.dialect]
-    return [
-        (
-            work.step.name,
-            [str(s.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).strip() for s in statements],
-        )
-        for work, statements in run.preview()
-    ]
+    return [(work.step.name, [compiled(s, database.dialect) for s in statements]) for work, statements in run.preview]
 
 
 def apply_migration(
@@ -249,9 +241,7 @@ def _prepare(
     missing = [d.name for d in inspection.differences if d.kind == "extension"]
     if missing:
         message = f"The database lacks the extension {', '.join(missing)}, which the Butler needs."
-        raise RegistryStateError(
-            message, hint=f"Ask an administrator to run: CREATE EXTENSION {missing[0]};"
-        )
+        raise RegistryStateError(message, hint=f"Ask an administrator to run: CREATE EXTENSION {missing[0]};")
     history = History(catalog.content)
     state = inspection.recorded.state
     plan = make_plan(history, state, parse_targets(options.targets, state, catalog))
@@ -259,9 +249,7 @@ def _prepare(
         raise RegistryDriftError([str(d) for d in inspection.unknown])
     _check_settings(plan, history, options.settings)
     rows = table_rows(connection, database.namespace, inspection)
-    run = Run(
-        catalog, plan, inspection, database.namespace, options.settings, options.accept_loss, progress, rows
-    )
+    run = Run(catalog, plan, inspection, database.namespace, options.settings, options.accept_loss, progress, rows)
     if database.dialect == "postgresql":
         _check_owner(connection, database, run)
     return run
@@ -338,7 +326,10 @@ def table_rows(connection: sa.Connection, namespace: str | None, inspection: Ins
     # SQLite limits the number of terms of a compound query to 500.
     for start in range(0, len(parts), 400):
         result.update(
-            {name: int(rows or 0) for name, rows in connection.exec_driver_sql(" UNION ALL ".join(parts[start : start + 400]))}
+            {
+                name: int(rows or 0)
+                for name, rows in connection.exec_driver_sql(" UNION ALL ".join(parts[start : start + 400]))
+            }
         )
     return result
 
@@ -347,15 +338,13 @@ def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool
     releases = Releases(catalog)
     work = []
     state = run.plan.start
-    for item, _ in run.preview():
+    for item, _ in run.preview:
         step = item.step
-        state = state.replace(step.end) if step.end is not None else state.replace(without=step.component)
+        state = state.replace(step.end) if step.end is not None else state.without(step.component)
         readers, writers = releases.readers_and_writers(state)
         work.append(_estimated(replace(item, readers=readers, writers=writers)))
     warnings = list(run.inspection.notes)
-    return MigrationReport(
-        repository.name, run.plan, tuple(work), run.inspection.differences, applied, tuple(warnings)
-    )
+    return MigrationReport(repository.name, run.plan, tuple(work), run.inspection.differences, applied, tuple(warnings))
 
 
 def _estimated(work: StepWork) -> StepWork:

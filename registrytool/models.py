@@ -69,11 +69,13 @@ class State(_Model):
         """Return the version of a component, or `None` if the registry does not have it."""
         return self.components.get(component)
 
-    def replace(self, *versions: ComponentVersion, without: str | None = None) -> State:
+    def replace(self, *versions: ComponentVersion) -> State:
         """Return a state in which some components have other versions."""
-        components = {k: v for k, v in self.components.items() if k != without}
-        components.update({v.component: v for v in versions})
-        return State(components)
+        return State({**self.components, **{v.component: v for v in versions}})
+
+    def without(self, component: str) -> State:
+        """Return a state that lacks a component."""
+        return State({k: v for k, v in self.components.items() if k != component})
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,3 +295,12 @@ class LogEntry(_Model):
     who: str
     tool: str
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamping(_Model):
+    """Revisions in ``alembic_version`` before and after stamping."""
+
+    registry: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]

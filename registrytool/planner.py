@@ -8,14 +8,18 @@ needs of each are met when it runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .catalog import COMPONENTS
 from .errors import PlanError
-from .history import Edge, History
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State
 from .naming import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .history import Edge, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def make_plan(history: History, start: State, targets: Mapping[str, ComponentVer
         waiting[component].popleft()
         if not waiting[component]:
             del waiting[component]
-        state = state.replace(move.end) if move.end is not None else state.replace(without=component)
+        state = state.replace(move.end) if move.end is not None else state.without(component)
     return Plan(start, state, tuple(steps))
 
 
@@ -123,12 +127,12 @@ def _path(
             if move.end not in ways:
                 ways[move.end] = [*ways[here], move]
                 queue.append(move.end)
-    raise PlanError(_no_way(history, component, start, target), hint="'registrytool history' lists the steps there are.")
+    raise PlanError(
+        _no_way(history, component, start, target), hint="'registrytool history' lists the steps there are."
+    )
 
 
-def _no_way(
-    history: History, component: str, start: ComponentVersion | None, target: ComponentVersion | None
-) -> str:
+def _no_way(history: History, component: str, start: ComponentVersion | None, target: ComponentVersion | None) -> str:
     def text(version: ComponentVersion | None) -> str:
         return f"{version.implementation} {version.version}" if version is not None else "none"
 
@@ -151,7 +155,7 @@ def _permitted(history: History, state: State, move: _Move) -> bool:
     """Whether a move has what it needs, and takes from no component what that one needs."""
     if move.direction is Direction.UP:
         return all(_reached(state.get(c), version) for c, version in move.edge.revision.needs.items())
-    after = state.replace(move.end) if move.end is not None else state.replace(without=move.edge.revision.component)
+    after = state.replace(move.end) if move.end is not None else state.without(move.edge.revision.component)
     return all(
         _reached(after.get(component), version)
         for present in after.components.values()

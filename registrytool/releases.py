@@ -50,11 +50,12 @@ class Releases:
         """Weeks from which on a state held, oldest first, and what the file says of them."""
         return [(parse_week(entry["week"]) or (0, 0), entry) for entry in self._raw["weeks"]]
 
-    def list(self) -> list[Release]:
+    def known(self) -> list[Release]:
         """Return all formal releases and the weeks in which something changed, oldest first."""
-        result = [Release(format_week(week), week_text, self.state_of(entry)) for week, entry in self.weeks if (week_text := format_week(week))]
+        result = [Release(format_week(week), format_week(week), self.state_of(entry)) for week, entry in self.weeks]
         result.extend(
-            Release(str(entry["release"]), entry.get("state_of"), self.state_of(entry)) for entry in self._raw["releases"]
+            Release(str(entry["release"]), entry.get("state_of"), self.state_of(entry))
+            for entry in self._raw["releases"]
         )
         return result
 
@@ -75,11 +76,15 @@ class Releases:
         if week is not None:
             entry = next((e for start, e in reversed(self.weeks) if start <= week), None)
             if entry is None or not 1 <= week[1] <= 53:
-                raise UnknownVersionError("Butler release", name, hint=f"The first week is {format_week(self.weeks[0][0])}.")
+                raise UnknownVersionError(
+                    "Butler release", name, hint=f"The first week is {format_week(self.weeks[0][0])}."
+                )
             return Release(format_week(week), str(entry["week"]), self.state_of(entry))
         number = name.removeprefix("v").replace("_", ".")
         if not re.fullmatch(r"\d+(\.\d+)*", number):
-            raise UnknownVersionError("Butler release", name, hint="Releases look like w_2026_43, 30.2026.4300 or 30.0.11.")
+            raise UnknownVersionError(
+                "Butler release", name, hint="Releases look like w_2026_43, 30.2026.4300 or 30.0.11."
+            )
         wanted = version_key(number)
         found = None
         for entry in self._raw["releases"]:

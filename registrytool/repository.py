@@ -117,7 +117,7 @@ def _look_up(name: str) -> str:
     if place and "://" in place and not place.startswith("file://"):
         return name
     try:
-        text = inline if inline else Path(str(place).removeprefix("file://")).read_text(encoding="utf-8")
+        text = inline or Path(str(place).removeprefix("file://")).read_text(encoding="utf-8")
         index = parse_yaml(str(text))
     except OSError as error:
         if Path(name).exists():
@@ -178,7 +178,8 @@ def _with_parts(url: sa.URL, registry: Mapping[str, Any]) -> sa.URL:
     """Apply the settings that may stand beside the URL."""
     for key in ("username", "password", "host", "database"):
         if registry.get(key) is not None:
-            url = url.set(**{key: str(registry[key])})
+            changed: Mapping[str, Any] = {key: str(registry[key])}
+            url = url.set(**changed)
     if registry.get("port") is not None:
         url = url.set(port=int(registry["port"]))
     return url

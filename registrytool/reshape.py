@@ -247,7 +247,9 @@ class Reshape:
             else:
                 self._write_again(name, definition, executor)
                 have = dataclasses.replace(have, indexes=())
-        wrong = [i for i in have.indexes if i not in want.indexes and (not self.keep_foreign or self._same_name(i, want))]
+        wrong = [
+            i for i in have.indexes if i not in want.indexes and (not self.keep_foreign or self._same_name(i, want))
+        ]
         for index in wrong:
             executor.execute(_sql(f"DROP INDEX {self._quote(index.name)}"))
         present = {i.name for i in have.indexes if i not in wrong}
@@ -331,14 +333,13 @@ class Reshape:
             if self.before.tables[n].primary_key != self.target.tables[n].primary_key
             or set(self.before.tables[n].uniques) - set(self.target.tables[n].uniques)
         }
-        result = []
-        for table in self.before.tables.values():
-            for fk in table.foreign_keys:
-                if fk.target in changed and table.name in self.target.tables:
-                    result.append((table.name, fk))
-                elif table.name in names and not self._stays(table.name, fk):
-                    result.append((table.name, fk))
-        return result
+        return [
+            (table.name, fk)
+            for table in self.before.tables.values()
+            for fk in table.foreign_keys
+            if (fk.target in changed and table.name in self.target.tables)
+            or (table.name in names and not self._stays(table.name, fk))
+        ]
 
     def _stays(self, name: str, fk: ForeignKey) -> bool:
         # A key that is only unchecked is checked instead of made again.
@@ -347,9 +348,13 @@ class Reshape:
     def _alter_postgresql(self, name: str, executor: Executor) -> None:
         have, want = self.before.tables[name], self.target.tables[name]
         table = self._qualified(name)
-        for item in (*have.uniques, *have.checks, *have.exclusions):
-            if item not in (*want.uniques, *want.checks, *want.exclusions):
-                executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(item.name))}"))
+        wrong = [
+            *(u.name for u in have.uniques if u not in want.uniques),
+            *(c.name for c in have.checks if c not in want.checks),
+            *(e.name for e in have.exclusions if e not in want.exclusions),
+        ]
+        for constraint_name in wrong:
+            executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(constraint_name))}"))
         if have.primary_key != want.primary_key and have.primary_key:
             executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(have.primary_key_name))}"))
         elif have.primary_key_name != want.primary_key_name:
@@ -362,19 +367,14 @@ class Reshape:
         definition = self._definitions[name]
         if have.primary_key != want.primary_key:
             executor.execute(AddConstraint(definition.primary_key))
+        right = {u.name for u in have.uniques if u in want.uniques} | {c.name for c in have.checks if c in want.checks}
         for constraint in sorted(definition.constraints, key=lambda c: str(c.name)):
-            if isinstance(constraint, sa.UniqueConstraint):
-                names = {u.name for u in have.uniques if u in want.uniques}
-            elif isinstance(constraint, sa.CheckConstraint):
-                names = {c.name for c in have.checks if c in want.checks}
-            else:
-                continue
-            if constraint.name not in names:
+            if isinstance(constraint, sa.UniqueConstraint | sa.CheckConstraint) and constraint.name not in right:
                 executor.execute(AddConstraint(constraint))
         kept = {i.name for i in have.indexes if i in want.indexes}
-        for item in sorted(definition.indexes, key=lambda i: str(i.name)):
-            if str(item.name) not in kept:
-                executor.execute(CreateIndex(item))
+        for new_index in sorted(definition.indexes, key=lambda i: str(i.name)):
+            if str(new_index.name) not in kept:
+                executor.execute(CreateIndex(new_index))
         self._comments(definition, have, executor)
 
     def _columns_postgresql(self, name: str, executor: Executor) -> None:
@@ -382,15 +382,13 @@ class Reshape:
         table, definition = self._qualified(name), self._definitions[name]
         fill, renames = self.fill.get(name, {}), self.renames.get(name, {})
         added = [c for c in want if c not in have and c not in renames.values()]
-        for column in added:
-            nullable = definition.c[column]._copy()  # noqa: SLF001 (the public way binds it to the table)
+        for new in added:
+            nullable = definition.c[new]._copy()  # noqa: SLF001 (the public way binds it to the table)
             nullable.nullable = True
             nullable.primary_key = False
             executor.execute(_sql(f"ALTER TABLE {table} ADD COLUMN {self._column_text(nullable)}"))
         # One statement for all changes of type, so that the table is written once.
-        clauses = [
-            clause for c in want if c in have for clause in self._type_clauses(have[c], want[c], fill.get(c))
-        ]
+        clauses = [clause for c in want if c in have for clause in self._type_clauses(have[c], want[c], fill.get(c))]
         if clauses:
             executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
         values = {c: v for c, v in fill.items() if c in added or have[c].type == want[c].type}
@@ -488,7 +486,9 @@ def _sql(text: str) -> sa.TextClause:
 def _comparable(have: Table, want: Table) -> dict[str, Column]:
     """Return columns with the comments that nobody compares taken from the other side."""
     return {
-        name: dataclasses.replace(column, comment=column.comment and name in want.columns and want.columns[name].comment)
+        name: dataclasses.replace(
+            column, comment=column.comment and name in want.columns and want.columns[name].comment
+        )
         for name, column in have.columns.items()
     }
 
@@ -498,9 +498,7 @@ def _rewrites(have: Column, want: Column) -> bool:
     if have.type == want.type:
         return False
     texts = ("character varying", "text")
-    widening = have.type.startswith(texts) and (
-        want.type in texts or _length(want.type) >= _length(have.type) > 0
-    )
+    widening = have.type.startswith(texts) and (want.type in texts or _length(want.type) >= _length(have.type) > 0)
     return not widening
 
 

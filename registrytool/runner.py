@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -35,8 +35,11 @@ from .step import ConnectionExecutor, Recorder, Snapshot, Step
 from .universe import Universe, docs, same_universe, with_docs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.runtime.migration import RevisionStep
     from alembic.script import ScriptDirectory
 
     from .config import Content
@@ -99,10 +102,9 @@ class Run:
         RegistryStateError
             The universe of the registry is not the one that the step was written for.
         """
+        state = before.state.without(step.component)
         if step.end is not None:
-            state = before.state.replace(step.end)
-        else:
-            state = before.state.replace(without=step.component)
+            state = state.replace(step.end)
         universe = before.universe
         if step.component == "dimensions-config":
             universe = self._next_universe(step, before.universe)
@@ -118,7 +120,8 @@ class Run:
                 f"{step.start.version}, but its configuration was modified"
             )
             raise RegistryStateError(
-                f"{message}.", hint="A step for the released universe would undo that; migrate it with content of your own."
+                f"{message}.",
+                hint="A step for the released universe would undo that; migrate it with content of your own.",
             )
         wanted = self.catalog.universe_config(step.end)
         known = Universe(wanted)
@@ -151,14 +154,9 @@ class Run:
         """Return what turns the structure that was found into the one of the snapshot."""
         return Reshape(self.inspection.found, None, self.first_snapshot().metadata, keep_foreign=True)
 
+    @cached_property
     def preview(self) -> list[tuple[StepWork, list[Any]]]:
-        """Write down what each step would do, without a database.
-
-        Returns
-        -------
-        work : `list` [`tuple` [`StepWork`, `list`]]
-            For each step its effect on tables, and its statements.
-        """
+        """What each step would do: its effect on tables, and its statements, written down without a database."""
         modules = _Scripts(self.catalog.content)
         before, result = self.first_snapshot(), []
         for planned in self.plan.steps:
@@ -177,7 +175,7 @@ class Run:
     def locked_tables(self) -> list[str]:
         """Return the existing tables that the run changes."""
         names = {c.table for c in self.repairs().changes()} | {"butler_attributes"}
-        for work, _ in self.preview():
+        for work, _ in self.preview:
             names.update(t.table for t in work.tables)
         return sorted(names & self.inspection.recorded.tables)
 
@@ -229,7 +227,11 @@ class Run:
         self.progress.phase("repairing known drift")
         with _translated(lambda: "repair of known drift"):
             prepare_repair(
-                self.inspection.differences, self.first_snapshot(), self.catalog, ConnectionExecutor(connection), self.options
+                self.inspection.differences,
+                self.first_snapshot(),
+                self.catalog,
+                ConnectionExecutor(connection),
+                self.options,
             )
             reshape = self.repairs()
             reshape.create(ConnectionExecutor(connection))
@@ -252,9 +254,7 @@ class Run:
         current = _Current()
         script = context.script if hasattr(context, "script") else context._proxy.script  # noqa: SLF001
         steps = self._steps(connection, script, current)
-        context.configure(
-            connection=connection, version_table_schema=self.namespace, fn=lambda _heads, _context: steps
-        )
+        context.configure(connection=connection, version_table_schema=self.namespace, fn=lambda _heads, _context: steps)
         with _translated(current.name):
             context.run_migrations(step=current)
 
@@ -387,29 +387,24 @@ class _Current:
         return self.step.planned.name if self.step is not None else "preparation"
 
 
-class _translated:  # noqa: N801 (used as a function)
-    """Turn what a step can run into errors that say which step it was."""
+@contextmanager
+def _translated(name: Callable[[], str]) -> Iterator[None]:
+    """Turn what a step can run into errors that say which step it was.
 
-    def __init__(self, name: Callable[[], str]) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if error is None or isinstance(error, RegistryToolError) or not isinstance(error, Exception):
-            return
-        if isinstance(error, IntegrityError | ConstraintViolation):
-            raise MigrationError(
-                self.name(), first_line(error), hint="The data does not keep to the new definition; mend it first."
-            ) from error
-        if isinstance(error, DBAPIError):
-            # Locks and full disks are told apart where the transaction ends.
-            code = getattr(error.orig, "pgcode", None)
-            reason = first_line(error)
-            if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
-                return
-            raise MigrationError(self.name(), reason) from error
+    Locks and full disks are left alone: they are told apart where the transaction ends.
+    """
+    try:
+        yield
+    except (IntegrityError, ConstraintViolation) as error:
+        raise MigrationError(
+            name(), first_line(error), hint="The data does not keep to the new definition; mend it first."
+        ) from error
+    except DBAPIError as error:
+        code = getattr(error.orig, "pgcode", None)
+        reason = first_line(error)
+        if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
+            raise
+        raise MigrationError(name(), reason) from error
 
 
 class _Scripts:
@@ -493,23 +488,21 @@ def _run_for_alembic(context: Any) -> None:
             return
         if context.is_offline_mode():
             message = "Use 'registrytool migrate --sql' for a script of the statements"
-            raise CommandError(message)  # noqa: TRY301 (translated nowhere)
+            raise CommandError(message)
         accept_loss = settings.pop("accept_loss", "") not in ("", "0")
         with database.write(f"migrate {name}") as connection:
             inspection = inspect(connection, database.namespace, catalog, where=name)
             inspection.recorded.check_stamps()
             history = History(catalog.content)
-            targets = _targets(context, catalog, history, inspection.recorded.state)
+            targets = _targets(context, history, inspection.recorded.state)
             plan = make_plan(history, inspection.recorded.state, targets)
             Run(catalog, plan, inspection, database.namespace, settings, accept_loss).apply(connection, context)
     except RegistryToolError as error:
         raise CommandError(str(error)) from error
 
 
-def _targets(
-    context: Any, catalog: Catalog, history: History, state: State
-) -> dict[str, ComponentVersion | None]:
-    """Work out what a target of Alembic means for a registry: heads of implementations it does not have are not meant."""
+def _targets(context: Any, history: History, state: State) -> dict[str, ComponentVersion | None]:
+    """Work out what a target of Alembic means: heads of implementations that the registry lacks are not meant."""
     found = context.get_revision_argument()
     wanted = [found] if isinstance(found, str) else list(found or ())
     result: dict[str, ComponentVersion | None] = {}
@@ -524,5 +517,4 @@ def _targets(
         elif len(wanted) == 1:
             message = f"This registry has no {target.component} {target.implementation}."
             raise RegistryStateError(message, hint="'registrytool history' lists the revisions.")
-    del catalog
     return result

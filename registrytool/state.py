@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -19,6 +18,9 @@ from .errors import RegistryNotFoundError, RegistryStateError, UnknownVersionErr
 from .models import ComponentVersion, DatasetTables, DynamicContent, State
 from .naming import revision_id
 from .universe import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ATTRIBUTES = "butler_attributes"
 STAMPS = "alembic_version"
@@ -90,7 +92,7 @@ def table_names(connection: sa.Connection, namespace: str | None) -> frozenset[s
 def read_attributes(connection: sa.Connection, namespace: str | None) -> dict[str, str]:
     """Return the content of ``butler_attributes``."""
     table = _attributes_table(namespace)
-    return {name: value for name, value in connection.execute(sa.select(table.c.name, table.c.value))}
+    return {row.name: row.value for row in connection.execute(sa.select(table.c.name, table.c.value))}
 
 
 def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Catalog, *, where: str) -> Recorded:
@@ -134,14 +136,10 @@ def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Cat
         )
     state, universe = parse_state(attributes, catalog, where=where)
     dynamic, strange = _read_dynamic(connection, namespace, tables, state, attributes, catalog)
-    return Recorded(
-        state, attributes, universe, dynamic, read_stamps(connection, namespace, tables), tables, strange
-    )
+    return Recorded(state, attributes, universe, dynamic, read_stamps(connection, namespace, tables), tables, strange)
 
 
-def parse_state(
-    attributes: Mapping[str, str], catalog: Catalog, *, where: str
-) -> tuple[State, dict[str, Any]]:
+def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) -> tuple[State, dict[str, Any]]:
     """Work out the state and the universe from the attributes of a registry.
 
     Raises
@@ -161,7 +159,9 @@ def parse_state(
             raise RegistryStateError(message, hint=f"The attribute {_MANAGER}{component} is missing.")
         implementation = catalog.implementation_of(component, class_name)
         if implementation is None:
-            raise UnknownVersionError(f"{component} manager class", class_name, list(catalog.versions.get(component, ())))
+            raise UnknownVersionError(
+                f"{component} manager class", class_name, list(catalog.versions.get(component, ()))
+            )
         version = attributes.get(f"version:{class_name}")
         if version is None:
             message = f"The registry of {where} does not say which version its {component} have."
@@ -170,9 +170,7 @@ def parse_state(
     text = attributes.get(CONFIGURATIONS["dimensions-config"])
     if text is None:
         message = f"The registry of {where} does not hold its dimension universe."
-        raise RegistryStateError(
-            message, hint="It was made before week 2020.45, when universes were not recorded yet."
-        )
+        raise RegistryStateError(message, hint="It was made before week 2020.45, when universes were not recorded yet.")
     universe = parse_json(text, f"The dimension universe in the registry of {where}")
     namespace = str(universe.get("namespace") or DEFAULT_NAMESPACE)
     versions.append(ComponentVersion("dimensions-config", namespace, str(universe.get("version"))))
@@ -184,11 +182,11 @@ def parse_state(
                 "obscore-config", str(config.get("namespace") or "daf_butler_obscore"), str(config.get("version"))
             )
         )
-    for version in versions:
+    for found in versions:
         # The structure of a universe follows from its own configuration, which the registry holds; the obscore
         # configuration likewise.  Whether they are known matters only for migrating them.
-        if version.component not in CONFIGURATIONS:
-            catalog.require(version)
+        if found.component not in CONFIGURATIONS:
+            catalog.require(found)
     return State({v.component: v for v in versions}), universe
 
 
@@ -232,7 +230,8 @@ def _read_dynamic(
     listed = [name for (name,) in connection.execute(sa.select(opaque.c.table_name))]
     wanted = set(catalog.module(state["opaque"]).RECORD_COLUMNS)
     inspector = sa.inspect(connection)
-    records, strange = [], []
+    records: list[str] = []
+    strange: list[str] = []
     for name in sorted(listed):
         # A table that is listed but missing is taken for the usual kind, so that it is reported.
         columns = {c["name"] for c in inspector.get_columns(name, schema=namespace)} if name in tables else wanted

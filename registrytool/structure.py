@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
 
 from .models import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy.engine import Dialect
 
 DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(),
@@ -311,9 +314,7 @@ def _table_differences(want: Table, have: Table) -> Iterator[Difference]:
     yield from _compare_sets(want.name, "index", want.indexes, have.indexes)
 
 
-def _compare_sets(
-    table: str, kind: str, want: tuple[_Named, ...], have: tuple[_Named, ...]
-) -> Iterator[Difference]:
+def _compare_sets(table: str, kind: str, want: tuple[_Named, ...], have: tuple[_Named, ...]) -> Iterator[Difference]:
     """Compare by name; what has another name but is the same otherwise is called by its wrong name."""
     missing = [item for item in want if item not in have]
     extra = [item for item in have if item not in want]

@@ -64,8 +64,7 @@ def tai_minus_utc(utc_s: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     start, per_day = _rubber()
     # Newest first: nearly all dates are decided by the first comparison.
     whens = [
-        (utc_s >= _int(leap.utc_s), _int(leap.tai_minus_utc_s * 1_000_000_000))
-        for leap in reversed(leap_seconds())
+        (utc_s >= _int(leap.utc_s), _int(leap.tai_minus_utc_s * 1_000_000_000)) for leap in reversed(leap_seconds())
     ]
     growing = _int(start) + utc_s * _int(per_day) // _int(86400)
     return sa.case(*whens, else_=growing)
@@ -91,9 +90,7 @@ def tai_ns_to_utc_offset(tai_ns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]
     ]
     # Within the rubber seconds the rate is so near to one that the TAI time does as well as the UTC time.
     day = _int(86400000000000)
-    growing = _int(start) + (tai_ns - _int(start)) / day * sa.literal_column(
-        str(per_day)
-    )
+    growing = _int(start) + (tai_ns - _int(start)) / day * sa.literal_column(str(per_day))
     return sa.case(*whens, else_=growing)
 
 
@@ -120,11 +117,11 @@ def utc_to_tai_ns(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
     # Rounding: SQLite takes a fraction of 0.9995 and more for the next second.
     seconds = sa.cast(sa.func.strftime("%s", sa.func.substr(column, 1, 19)), sa.BigInteger)
     digits = sa.func.substr(sa.func.substr(column, 21).concat("000000"), 1, 6)
-    micro = sa.case(
+    fraction = sa.case(
         (sa.func.length(column) == 19, _int(0)),
         (sa.func.substr(column, 20, 1) == ".", sa.cast(digits, sa.BigInteger)),
     )
-    return seconds * _int(1000000000) + micro * _int(1000) + tai_minus_utc(seconds)
+    return seconds * _int(1000000000) + fraction * _int(1000) + tai_minus_utc(seconds)
 
 
 def tai_ns_to_utc(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:

@@ -1,5 +1,4 @@
-"""Attributes 1.0.0, where registries begin.
-"""
+"""Attributes 1.0.0, where registries begin."""
 
 component, implementation, version = "attributes", "DefaultButlerAttributeManager", "1.0.0"
 

@@ -1,5 +1,4 @@
-"""Collections with names as keys 2.0.0, where registries begin.
-"""
+"""Collections with names as keys 2.0.0, where registries begin."""
 
 component, implementation, version = "collections", "NameKeyCollectionManager", "2.0.0"
 

@@ -1,5 +1,4 @@
-"""Collections with integer keys 2.0.0, where registries begin.
-"""
+"""Collections with integer keys 2.0.0, where registries begin."""
 
 component, implementation, version = "collections", "SynthIntKeyCollectionManager", "2.0.0"
 

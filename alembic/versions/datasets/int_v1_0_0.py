@@ -1,5 +1,4 @@
-"""Datasets with integer identifiers 1.0.0, where registries begin.
-"""
+"""Datasets with integer identifiers 1.0.0, where registries begin."""
 
 component, implementation, version = "datasets", "ByDimensionsDatasetRecordStorageManager", "1.0.0"
 

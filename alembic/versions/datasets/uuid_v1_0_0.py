@@ -1,5 +1,4 @@
-"""Datasets with UUIDs 1.0.0, where registries begin.
-"""
+"""Datasets with UUIDs 1.0.0, where registries begin."""
 
 component, implementation, version = "datasets", "ByDimensionsDatasetRecordStorageManagerUUID", "1.0.0"
 

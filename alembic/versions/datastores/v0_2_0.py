@@ -1,5 +1,4 @@
-"""Datastore bridge 0.2.0, where registries begin.
-"""
+"""Datastore bridge 0.2.0, where registries begin."""
 
 component, implementation, version = "datastores", "MonolithicDatastoreRegistryBridgeManager", "0.2.0"
 

@@ -1,5 +1,4 @@
-"""Universe 0, where registries begin.
-"""
+"""Universe 0, where registries begin."""
 
 component, implementation, version = "dimensions-config", "daf_butler", "0"
 

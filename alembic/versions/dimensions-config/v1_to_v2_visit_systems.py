@@ -73,7 +73,9 @@ def upgrade(step: Step) -> None:
     step.reshape(
         fill={
             "instrument": {
-                "visit_system": sa.case((instrument.c.name.in_(BY_SEQUENCE), sa.literal_column("2")), else_=sa.literal_column("0"))
+                "visit_system": sa.case(
+                    (instrument.c.name.in_(BY_SEQUENCE), sa.literal_column("2")), else_=sa.literal_column("0")
+                )
             },
             "visit": {"seq_num": seq_num},
             "exposure": {

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from registrytool.dimension_data import DAY_OBS_HELP, DAY_OBS_OPTION, add_day_obs, complete_visits, day_obs_offsets, day_obs_rows
+from registrytool.dimension_data import (
+    DAY_OBS_HELP,
+    DAY_OBS_OPTION,
+    add_day_obs,
+    complete_visits,
+    day_obs_offsets,
+    day_obs_rows,
+)
 
 if TYPE_CHECKING:
     from registrytool.step import Step

@@ -1,5 +1,4 @@
-"""Dimensions 6.0.0, where registries begin.
-"""
+"""Dimensions 6.0.0, where registries begin."""
 
 component, implementation, version = "dimensions", "StaticDimensionRecordStorageManager", "6.0.0"
 

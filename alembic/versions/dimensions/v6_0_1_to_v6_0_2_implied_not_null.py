@@ -35,11 +35,13 @@ def upgrade(step: Step) -> None:
         if element.name == "visit" and "physical_filter" in element.implied and value is not None:
             step.execute(sa.update(table).where(table.c.physical_filter.is_(None)).values(physical_filter=value))
         for name in element.implied:
-            hint = f"Name the filter of such visits with --set {OPTION}=FILTER." if (
-                (element.name, name) == ("visit", "physical_filter")
-            ) else f"Set {element.name}.{name} of these records and run the same command again."
+            hint = (
+                f"Name the filter of such visits with --set {OPTION}=FILTER."
+                if ((element.name, name) == ("visit", "physical_filter"))
+                else f"Set {element.name}.{name} of these records and run the same command again."
+            )
             step.refuse_if(
-                sa.select(*(table.c[key] for key in table.primary_key.columns.keys())).where(table.c[name].is_(None)),
+                sa.select(*(table.c[key] for key in table.primary_key.columns)).where(table.c[name].is_(None)),
                 f"{{count}} records of {element.name} have no {name}, the first one is ({{first}}).",
                 hint,
             )

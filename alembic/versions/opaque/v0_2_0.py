@@ -1,5 +1,4 @@
-"""Opaque tables 0.2.0, where registries begin.
-"""
+"""Opaque tables 0.2.0, where registries begin."""
 
 component, implementation, version = "opaque", "ByNameOpaqueTableStorageManager", "0.2.0"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from registrytool.catalog import Builder
 
 #: How other tables refer to ours: usual column, type, table, target column.

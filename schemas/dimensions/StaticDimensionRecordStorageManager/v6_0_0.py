@@ -40,10 +40,13 @@ def _element(registry: Builder, element: Element, *, implied_nullable: bool) -> 
     others = [name for name in element.required if name != element.name]
     columns: list[sa.Column[Any]] = [registry.dimension(name, primary_key=True) for name in others]
     if element.is_dimension:
-        columns.append(sa.Column(element.key.name, registry.column_type(element.key.type, element.key.length), primary_key=True))
+        columns.append(
+            sa.Column(element.key.name, registry.column_type(element.key.type, element.key.length), primary_key=True)
+        )
     columns.extend(registry.dimension(name, nullable=implied_nullable) for name in element.implied)
     columns.extend(
-        sa.Column(field.name, registry.column_type(field.type, field.length)) for field in (*element.keys[1:], *element.metadata)
+        sa.Column(field.name, registry.column_type(field.type, field.length))
+        for field in (*element.keys[1:], *element.metadata)
     )
     if element.spatial:
         columns.append(sa.Column("region", sa.Text()))

@@ -1,0 +1,84 @@
+"""The command line: the only code that prints, prompts or exits."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from registrytool.errors import RegistryToolError
+
+from . import create, history, migrate, schema, status, verify
+from ._options import Format
+from ._output import Settings
+
+
+class _Boundary(TyperGroup):
+    """Turns errors that the user can understand into one sentence on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command.
+
+        Raises
+        ------
+        typer.Exit
+            The command refused or failed.
+        """
+        try:
+            return super().invoke(ctx)
+        except RegistryToolError as error:
+            typer.echo(f"Error: {error}", err=True)
+            found = ctx.find_object(Settings)
+            if found is not None and found.verbosity > 0:
+                raise
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            typer.echo("Interrupted: nothing that was not committed is kept.", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="registrytool",
+    cls=_Boundary,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Create, migrate, check and maintain the registry of a Rubin Data Butler repository.",
+    epilog="Exit codes: 0 done; 1 crash; 2 wrong use; 3 refused or failed; 4 ran well and the answer is no.",
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 (called by typer)
+    if value:
+        from registrytool import __version__
+
+        typer.echo(f"registrytool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    output: Annotated[
+        Format, typer.Option("--format", envvar="REGISTRYTOOL_FORMAT", help="How answers are written.")
+    ] = Format.TABLE,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+    context.obj = Settings(output, verbosity=1 if verbose else -1 if quiet else 0)
+
+
+for _module in (create, status, verify, migrate, history):
+    _module.add_to(app)
+app.add_typer(schema.app, name="schema")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="registrytool", args=sys.argv[1:])

@@ -1,0 +1,226 @@
+"""Everything that is printed: answers on stdout, as table or JSON, and all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ._options import Format
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+#: Version of the shape of the JSON answers.
+FORMAT_VERSION = 1
+
+
+class Settings:
+    """Global options of one run."""
+
+    def __init__(self, output: Format = Format.TABLE, verbosity: int = 0) -> None:
+        self.output = output
+        self.verbosity = verbosity
+
+
+def settings(context: typer.Context) -> Settings:
+    """Return the global options."""
+    found = context.find_object(Settings)
+    return found if found is not None else Settings()
+
+
+def answer(context: typer.Context, output: Format | None, data: Mapping[str, Any], table: Callable[[], None]) -> None:
+    """Write an answer to stdout.
+
+    Parameters
+    ----------
+    context : `typer.Context`
+        Context of the command.
+    output : `Format` or `None`
+        What the command was told; otherwise the global option counts.
+    data : `~collections.abc.Mapping`
+        The answer in plain values.
+    table : callable
+        Writes the same for people.
+    """
+    if (output or settings(context).output) is Format.JSON:
+        typer.echo(json.dumps({"format_version": FORMAT_VERSION, **data}, indent=2, ensure_ascii=False))
+    else:
+        table()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that does not cut lines where nobody looks at a terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table to stdout."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = bool(column) and column.split(" ")[0] in ("rows", "pending", "size", "steps")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else _safe(str(value)) for value in row))
+    console().print(table)
+
+
+def _safe(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def say(text: str = "") -> None:
+    """Write a line of an answer to stdout."""
+    typer.echo(text)
+
+
+def tell(text: str) -> None:
+    """Write a line that is not part of the answer to stderr."""
+    typer.echo(text, err=True)
+
+
+def parse_settings(values: Sequence[str] | None) -> dict[str, str]:
+    """Read options of the form KEY=VALUE.
+
+    Raises
+    ------
+    typer.BadParameter
+        One has another form.
+    """
+    result = {}
+    for value in values or ():
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            message = f"{value!r} does not look like KEY=VALUE."
+            raise typer.BadParameter(message, param_hint="--set")
+        result[key] = text
+    return result
+
+
+def confirmed(question: str, *, yes: bool) -> None:
+    """Ask, where there is somebody to ask.
+
+    Raises
+    ------
+    typer.Abort
+        The answer is no.
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True, err=True)
+
+
+# -- progress -----------------------------------------------------------------
+
+
+class _Lines:
+    """Progress where nobody watches: one line for each event worth a line."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def phase(self, text: str) -> None:
+        tell(f"{text} ...")
+
+    def step_started(self, name: str, number: int, total: int) -> None:
+        tell(f"[{number}/{total}] {name} ...")
+
+    def rows(self, table: str, done: int, total: int) -> None:
+        # Short work is not worth a line for each table.
+        if time.monotonic() - self._said > 5 and total:
+            self._said = time.monotonic()
+            tell(f"    {table}: {done:,} of about {total:,} rows")
+
+    def step_finished(self, name: str, elapsed_s: float) -> None:
+        tell(f"    {name} done in {elapsed_s:.1f} s, not committed yet")
+
+    def note(self, text: str) -> None:
+        tell(text)
+
+
+class _Silent:
+    """No progress."""
+
+    def phase(self, text: str) -> None:
+        pass
+
+    def step_started(self, name: str, number: int, total: int) -> None:
+        pass
+
+    def rows(self, table: str, done: int, total: int) -> None:
+        pass
+
+    def step_finished(self, name: str, elapsed_s: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+class _Bar:
+    """A bar on a terminal, with rows and the time that is left."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task = bar.add_task("preparing", total=None, table="")
+
+    def phase(self, text: str) -> None:
+        self._bar.update(self._task, description=text, completed=0, total=None, table="")
+
+    def step_started(self, name: str, number: int, total: int) -> None:
+        self._bar.update(
+            self._task, description=f"[{number}/{total}] {name}".replace("[", r"\["), completed=0, total=None
+        )
+
+    def rows(self, table: str, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total or None, table=table)
+
+    def step_finished(self, name: str, elapsed_s: float) -> None:
+        self._bar.console.print(f"{name}: {elapsed_s:.1f} s, not committed yet", markup=False)
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, markup=False)
+
+
+@contextmanager
+def progress(context: typer.Context) -> Iterator[Any]:
+    """Show the progress of an operation on stderr."""
+    if settings(context).verbosity < 0:
+        yield _Silent()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[table]}", markup=False),
+            TimeRemainingColumn(),
+            console=console(stderr=True),
+            transient=True,
+        ) as bar:
+            yield _Bar(bar)

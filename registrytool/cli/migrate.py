@@ -1,0 +1,147 @@
+"""``registrytool migrate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Settings, Wait, Yes
+from ._output import answer, confirmed, parse_settings, progress, say, show_table, tell
+
+if TYPE_CHECKING:
+    from registrytool.models import MigrationReport
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("migrate")(migrate)
+
+
+def migrate(
+    context: typer.Context,
+    repo: Repo,
+    to: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--to",
+            metavar="TARGET",
+            help="'newest', a Butler release (w_2024_10, 27.0) or component=version; can be repeated. "
+            "[default: newest]",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements of the steps, and do nothing.")] = False,
+    backup: BackupTo = None,
+    no_backup: NoBackup = False,
+    settings: Settings = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Permit steps down that lose information.")
+    ] = False,
+    yes: Yes = False,
+    wait: Wait = 5.0,
+    db: Db = None,
+    namespace: Namespace = None,
+    content: ContentFolder = None,
+    output: OutputFormat = None,
+) -> None:
+    """Migrate a registry, forwards or back, in one transaction.
+
+    Known drift is repaired on the way. With --plan, exits with 4 if there is something to do.
+    """
+    from registrytool.catalog import Catalog
+    from registrytool.config import Content
+    from registrytool.migrate import MigrateOptions, apply_migration, migration_script, plan_migration
+    from registrytool.repository import open_repository
+
+    catalog = Catalog(Content.find(content))
+    repository = open_repository(repo, db=db, namespace=namespace)
+    options = MigrateOptions(
+        tuple(to or ("newest",)),
+        parse_settings(settings),
+        accept_loss=accept_loss,
+        backup=not no_backup,
+        backup_to=backup,
+        wait_s=wait,
+    )
+    if sql:
+        steps = migration_script(repository, options, catalog=catalog)
+        data = {"registry": repo, "steps": [{"name": n, "statements": s} for n, s in steps]}
+        answer(context, output, data, lambda: _show_sql(steps))
+        return
+    report = plan_migration(repository, options, catalog=catalog)
+    if plan:
+        answer(context, output, report.to_dict(), lambda: _show_plan(report))
+        if report.work or report.repairs:
+            raise typer.Exit(4)
+        return
+    if report.work or report.repairs:
+        for line in _summary(report):
+            tell(line)
+        confirmed(f"Migrate {repo}?", yes=yes)
+    with progress(context) as shown:
+        done = apply_migration(repository, options, catalog=catalog, progress=shown)
+    answer(context, output, done.to_dict(), lambda: _show_done(done))
+
+
+def _summary(report: MigrationReport) -> list[str]:
+    lines = [f"{report.registry}: {len(report.work)} steps"]
+    if report.repairs:
+        kinds = sorted({str(d.drift) for d in report.repairs})
+        lines.append(f"  first, known drift is repaired: {', '.join(kinds)}")
+    lines.extend(f"  {item.step.name}: {item.step.summary}" for item in report.work)
+    lines.extend(f"  note: {warning}" for warning in report.warnings)
+    return lines
+
+
+def _show_plan(report: MigrationReport) -> None:
+    if not report.work and not report.repairs:
+        say(f"{report.registry} is there already: nothing to do.")
+        return
+    for line in _summary(report):
+        say(line)
+    for item in report.work:
+        say("")
+        say(f"{item.step.name}  (revision {item.step.revision}, {item.step.direction.value})")
+        say(f"  {item.step.summary}.")
+        if item.step.loses:
+            say(f"  loses: {item.step.loses}")
+        if not item.step.reversible:
+            say("  there is no way back over this step")
+        if item.step.options:
+            say(f"  options: {', '.join(item.step.options)}")
+        many = [t for t in item.tables if t.action != "alter"]
+        altered = len(item.tables) - len(many)
+        if many:
+            show_table(
+                ("table", "action", "rows (about)", "lock"),
+                [(t.table, t.action, f"{t.rows:,}" if t.rows is not None else None, t.lock) for t in many],
+            )
+        if altered:
+            say(f"  {altered} tables change in their definition only")
+        say(f"  after it, can be read by {item.readers}; written by {item.writers}")
+
+
+def _show_sql(steps: list[tuple[str, list[str]]]) -> None:
+    for name, statements in steps:
+        say(f"-- {name}")
+        for statement in statements:
+            say(f"{statement};")
+        say()
+
+
+def _show_done(done: MigrationReport) -> None:
+    if done.elapsed_s is None:
+        say(f"{done.registry} is there already: nothing to do.")
+        return
+    if done.repairs:
+        say(f"Repaired known drift: {', '.join(sorted({str(d.drift) for d in done.repairs}))}.")
+    show_table(
+        ("step", "time"),
+        [(i.step.name, f"{s:.1f} s") for i, s in zip(done.work, done.step_s, strict=True)],
+    ) if done.work else None
+    if done.backup:
+        say(f"Backup: {done.backup}")
+    for warning in done.warnings:
+        say(f"Note: {warning}.")
+    say(f"{done.registry}: migrated and verified in {done.elapsed_s:.1f} s.")

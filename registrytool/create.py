@@ -1,0 +1,297 @@
+"""Create a registry, and the repository around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from .catalog import CONFIGURATIONS, MANAGERS, Catalog
+from .config import parse_yaml
+from .database import Database, hide_password
+from .digest import schema_digests
+from .errors import ConfigurationError, DatabaseConnectionError, RegistryExistsError, RegistryStateError
+from .migrate import parse_targets
+from .models import ComponentVersion, State
+from .releases import Releases
+from .repository import BUTLER_YAML, database_url
+from .reshape import Reshape
+from .state import config_text, version_attributes, write_attributes
+from .step import ConnectionExecutor
+from .structure import Structure
+from .universe import Universe, docs, with_docs
+
+_SQLITE_NAME = "gen3.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOptions:
+    """What the user asks of a new registry.
+
+    Attributes
+    ----------
+    db : `str`, optional
+        URL of the database; by default an SQLite file in the repository.
+    namespace : `str`, optional
+        PostgreSQL schema; it is made if it does not exist.
+    at : `tuple` [`str`, ...]
+        Releases, or ``component=version``, instead of the newest versions; ``collections=NameKey...`` is written
+        ``collections=NameKeyCollectionManager/2.0.0``.
+    universe : `pathlib.Path`, optional
+        File with a dimension universe, of any namespace.
+    universe_docs : `pathlib.Path`, optional
+        File with a dimension universe from which to take the documentation strings.
+    """
+
+    db: str | None = None
+    namespace: str | None = None
+    at: tuple[str, ...] = ()
+    universe: Path | None = None
+    universe_docs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A registry that has been made."""
+
+    repository: str
+    url: str
+    namespace: str | None
+    state: State
+    tables: int
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        from .models import to_plain
+
+        result: dict[str, Any] = to_plain(self)
+        return result
+
+
+def create_repository(root: Path, options: CreateOptions | None = None, *, catalog: Catalog | None = None) -> Created:
+    """Make a repository with an empty registry.
+
+    If anything fails, nothing is left behind.
+
+    Parameters
+    ----------
+    root : `pathlib.Path`
+        Folder of the repository; it is made if it does not exist.
+    options : `CreateOptions`, optional
+        What is wanted.
+    catalog : `Catalog`, optional
+        The content.
+
+    Returns
+    -------
+    created : `Created`
+        What was made.
+
+    Raises
+    ------
+    RegistryExistsError
+        There is a repository, or the namespace has tables.
+    ConfigurationError
+        The options contradict each other.
+    UnknownVersionError
+        A version is not known.
+    """
+    catalog, options = catalog or Catalog(), options or CreateOptions()
+    state, universe = wanted_state(options, catalog)
+    root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 (keeps symbolic links, as the Butler does)
+    config_file = root / BUTLER_YAML
+    if config_file.exists():
+        message = f"There is a repository in {root} already."
+        raise RegistryExistsError(message, hint="Choose another folder, or remove it first.")
+    if root.exists() and not root.is_dir():
+        message = f"{root} is a file, and a repository is a folder."
+        raise RegistryExistsError(message)
+    made = [p for p in (root, *root.parents) if not p.exists()]
+    url = database_url(options.db) if options.db else database_url(f"sqlite:///{root / _SQLITE_NAME}")
+    if url.get_backend_name() == "sqlite" and options.namespace:
+        message = "A namespace was named, but SQLite has none."
+        raise ConfigurationError(message, hint="Leave --namespace out, or name a PostgreSQL database with --db.")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # The configuration is written before the transaction ends: it is removed again if that fails.
+        created = _create(Database(url, options.namespace), root, options, state, universe, catalog)
+    except OSError as error:
+        _remove(made)
+        message = f"Cannot make a repository in {root}: {error.strerror}."
+        raise RegistryStateError(message) from error
+    except BaseException:
+        config_file.unlink(missing_ok=True)
+        _remove(made)
+        raise
+    return created
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mapping[str, Any]]:
+    """Work out the state and the universe of a new registry.
+
+    Raises
+    ------
+    ConfigurationError
+        The options contradict each other.
+    UnknownVersionError
+        A version is not known.
+    """
+    state = catalog.newest_state()
+    for target in options.at:
+        if "=" in target or target == "newest":
+            wanted = parse_targets([target], state, catalog)
+            if None in wanted.values():
+                message = f"A registry cannot be made without {target.partition('=')[0]}."
+                raise ConfigurationError(message)
+            state = state.replace(*(v for v in wanted.values() if v is not None))
+        else:
+            release = Releases(catalog).find(target)
+            for version in release.state.components.values():
+                catalog.require(version)
+            state = release.state
+    if options.universe is not None:
+        universe = _read_universe(options.universe)
+        parsed = Universe(universe)
+        state = state.replace(ComponentVersion("dimensions-config", parsed.namespace, str(parsed.version)))
+    elif state.get("dimensions-config") is None:
+        message = "Registries without a stored dimension universe cannot be made."
+        raise ConfigurationError(message, hint="Week 2020.45 was the first that stored it.")
+    else:
+        universe = catalog.universe_config(state["dimensions-config"])
+    if options.universe_docs is not None:
+        universe = with_docs(universe, dict(docs(_read_universe(options.universe_docs))))
+    return state, universe
+
+
+def _read_universe(path: Path) -> Mapping[str, Any]:
+    try:
+        config = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"Cannot read {path}: {getattr(error, 'strerror', None) or error}."
+        raise ConfigurationError(message) from error
+    except ValueError as error:
+        message = f"{path} is not YAML: {error}."
+        raise ConfigurationError(message) from error
+    if not isinstance(config, Mapping):
+        message = f"{path} does not hold a dimension universe."
+        raise ConfigurationError(message)
+    Universe(config)
+    return config
+
+
+def _create(
+    database: Database,
+    root: Path,
+    options: CreateOptions,
+    state: State,
+    universe: Mapping[str, Any],
+    catalog: Catalog,
+) -> Created:
+    path = Path(database.url.database or "") if database.dialect == "sqlite" else None
+    if path is not None:
+        if path.exists():
+            message = f"There is a database file {path} already."
+            raise RegistryExistsError(message, hint="Choose another folder, or remove the file first.")
+        try:
+            path.touch(exist_ok=False)
+        except OSError as error:
+            message = f"Cannot make the database file {path}: {error.strerror}."
+            raise ConfigurationError(message) from error
+    try:
+        with database.write(f"create a registry for {root}") as connection:
+            warnings = _prepare_namespace(connection, database)
+            metadata = catalog.metadata(state, database.dialect, universe=universe, namespace=database.namespace)
+            Reshape(Structure(database.dialect, {}), None, metadata).create(ConnectionExecutor(connection))
+            write_attributes(connection, database.namespace, _attributes(database, state, universe, catalog, metadata))
+            (root / BUTLER_YAML).write_text(_butler_yaml(root, options, state, catalog), encoding="utf-8")
+    except BaseException:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        raise
+    return Created(
+        str(root), hide_password(database.url), database.namespace, state, len(metadata.tables), tuple(warnings)
+    )
+
+
+def _prepare_namespace(connection: sa.Connection, database: Database) -> list[str]:
+    """Check the database, and make the namespace."""
+    if database.dialect == "sqlite":
+        return []
+    preparer = connection.dialect.identifier_preparer
+    namespace = str(database.namespace)
+    if not connection.scalar(sa.text("SELECT 1 FROM pg_extension WHERE extname = 'btree_gist'")):
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.text("CREATE EXTENSION btree_gist"))
+        except DBAPIError as error:
+            message = "The database lacks the extension btree_gist, which the Butler needs."
+            raise DatabaseConnectionError(
+                message, hint="Ask an administrator to run: CREATE EXTENSION btree_gist;"
+            ) from error
+    inspector = sa.inspect(connection)
+    if namespace not in inspector.get_schema_names():
+        connection.execute(sa.text(f"CREATE SCHEMA {preparer.quote_schema(namespace)}".replace(":", r"\:")))
+    elif tables := inspector.get_table_names(schema=namespace):
+        message = f"The namespace {namespace!r} has tables already ({len(tables)}, such as {tables[0]})."
+        raise RegistryExistsError(message, hint="Choose another one with --namespace.")
+    if preparer.quote(namespace) != namespace:
+        return [f"The Butler itself can only use namespaces that need no quotes, and {namespace!r} needs them."]
+    return []
+
+
+def _attributes(
+    database: Database, state: State, universe: Mapping[str, Any], catalog: Catalog, metadata: sa.MetaData
+) -> dict[str, str]:
+    """Return what a new registry says about itself."""
+    result: dict[str, str] = {}
+    for component in MANAGERS:
+        result.update(version_attributes(catalog, state[component]))
+    result[CONFIGURATIONS["dimensions-config"]] = config_text(universe)
+    if catalog.module(state["attributes"]).DIGESTS:
+        result.update(schema_digests(catalog, state, metadata, Universe(universe), database.dialect))
+    return result
+
+
+def _butler_yaml(root: Path, options: CreateOptions, state: State, catalog: Catalog) -> str:
+    """Return the configuration of a repository, without a password."""
+    import yaml
+
+    registry: dict[str, Any] = {
+        "db": _shown_url(root, options.db),
+        "managers": {c: catalog.configured_class(c, state[c].implementation) for c in sorted(MANAGERS)},
+    }
+    if options.namespace:
+        registry["namespace"] = options.namespace
+    config = {
+        "datastore": {
+            "cls": "lsst.daf.butler.datastores.fileDatastore.FileDatastore",
+            "records": {"table": "file_datastore_records"},
+            "root": "<butlerRoot>",
+        },
+        "registry": registry,
+    }
+    return str(yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
+
+
+def _shown_url(root: Path, db: str | None) -> str:
+    """Return the URL that ``butler.yaml`` gets: with the user that was named, and without a password."""
+    if db is None:
+        return f"sqlite:///<butlerRoot>/{_SQLITE_NAME}"
+    url = sa.make_url(db)
+    if url.get_backend_name() != "sqlite":
+        # psycopg2 is named, since newer versions of SQLAlchemy take another driver by default.
+        return url.set(password=None, drivername="postgresql+psycopg2").render_as_string()
+    file = Path(url.database or "").absolute()
+    return f"sqlite:///<butlerRoot>/{file.relative_to(root)}" if file.is_relative_to(root) else f"sqlite:///{file}"

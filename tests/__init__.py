@@ -1,0 +1,1 @@
+"""Tests of registrytool: claims, named by their functions."""
