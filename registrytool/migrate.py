@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from .backup import back_up, backup_path, require_backup_tool
+from .butler_yaml import set_manager
 from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
 from .database import Database
 from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
@@ -221,10 +222,28 @@ def apply_migration(
     report = _report(run, repository, catalog, applied=True)
     return replace(
         report,
+        warnings=(*report.warnings, *_update_configuration(repository, run.plan, catalog)),
         backup=str(target) if target is not None else None,
         elapsed_s=time.monotonic() - started,
         step_s=tuple(run.step_s),
     )
+
+
+def _update_configuration(repository: Repository, plan: Plan, catalog: Catalog) -> list[str]:
+    """Make ``butler.yaml`` name the managers that the registry now has; what cannot be done is said."""
+    if repository.config_file is None:
+        return []
+    warnings = []
+    for component in sorted({s.component for s in plan.steps} - CONFIGURATIONS.keys()):
+        start, end = plan.start.get(component), plan.end.get(component)
+        if (start and start.implementation) == (end and end.implementation):
+            continue
+        class_name = catalog.configured_class(component, end.implementation) if end is not None else None
+        try:
+            set_manager(repository.config_file, component, class_name)
+        except (ConfigurationError, OSError) as error:
+            warnings.append(f"butler.yaml must be changed by hand: {error}")
+    return warnings
 
 
 def _prepare(

@@ -10,8 +10,9 @@ import datetime
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from .history import History
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
+from .obscore import CONFIG_OPTION, read_obscore_config
 from .planner import make_plan
 from .progress import NullProgress, Progress
 from .reshape import ConstraintViolation, Reshape
@@ -36,7 +38,6 @@ from .universe import Universe, docs, same_universe, with_docs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from alembic.config import Config
     from alembic.runtime.migration import RevisionStep
@@ -109,6 +110,14 @@ class Run:
         if step.component == "dimensions-config":
             universe = self._next_universe(step, before.universe)
         dynamic = before.dynamic
+        if step.component == "obscore":
+            # The table comes and goes with its configuration.
+            config = read_obscore_config(Path(self.options[CONFIG_OPTION])) if step.end is not None else None
+            dynamic = replace(dynamic, obscore=config)
+            state = state.without("obscore-config")
+            if config is not None:
+                found = (str(config["namespace"]), str(config["version"]))
+                state = state.replace(ComponentVersion("obscore-config", *found))
         return Snapshot.make(self.catalog, state, self.dialect, dynamic, universe, self.namespace)
 
     def _next_universe(self, step: PlannedStep, present: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,9 +210,10 @@ class Run:
         if self.inspection.unknown:
             raise RegistryDriftError([str(d) for d in self.inspection.unknown])
         self._lock(connection)
-        present = self.inspection.recorded.stamps or frozenset()
-        stamps = self.inspection.recorded.expected_stamps | (present & PATCHES)
-        if present != stamps:
+        # Alembic cannot work beside revisions that are not in its scripts, such as those of obscore configurations or
+        # of the patches of the existing migration tool; they come back at the end.
+        stamps = self.inspection.recorded.expected_stamps & History(self.catalog.content).revisions.keys()
+        if self.plan.steps and self.inspection.recorded.stamps != stamps:
             write_stamps(connection, self.namespace, stamps)
         self._repair(connection)
         if self.plan.steps and context is not None:
@@ -297,8 +307,12 @@ class Run:
             write_attribute(
                 connection, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe)
             )
-        elif planned.component not in CONFIGURATIONS:
-            write_version(connection, self.namespace, self.catalog, planned.start, planned.end)
+            return
+        write_version(connection, self.namespace, self.catalog, planned.start, planned.end)
+        if planned.component == "obscore":
+            config = after.dynamic.obscore
+            text = config_text(config) if config is not None else None
+            write_attribute(connection, self.namespace, CONFIGURATIONS["obscore-config"], text)
 
     def _check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
         """Compare the registry with a snapshot.
@@ -328,7 +342,7 @@ class Run:
             )
             for name, value in schema_digests(self.catalog, recorded.state, metadata, universe, self.dialect).items():
                 write_attribute(connection, self.namespace, name, value)
-        patches = (recorded.stamps or frozenset()) & PATCHES
+        patches = (self.inspection.recorded.stamps or frozenset()) & PATCHES
         write_stamps(connection, self.namespace, recorded.expected_stamps | patches)
         if self.dialect == "sqlite":
             self._check_keys(connection, inspection)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,9 @@ class Accept:
     check: Callable[[Any], bool]
 
 
-def compare_content(old: Content, new: Content, *, day_offsets_s: Mapping[str, int] | None = None) -> list[str]:
+def compare_content(
+    old: Content, new: Content, *, day_offsets_s: Mapping[str, int] | None = None, switches: Collection[str] = ()
+) -> list[str]:
     """Find what differs between two contents, apart from what a migration must change.
 
     Parameters
@@ -112,6 +114,8 @@ def compare_content(old: Content, new: Content, *, day_offsets_s: Mapping[str, i
     day_offsets_s : `~collections.abc.Mapping` [`str`, `int`], optional
         Start of the days of observation, in s after 00:00 TAI, by instrument,
         where the user of the migration gave one.
+    switches : `~collections.abc.Collection` [`str`], optional
+        Components that were to change their implementation.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def compare_content(old: Content, new: Content, *, day_offsets_s: Mapping[str, i
     found: list[str] = []
     if old["universe"]["namespace"] != new["universe"]["namespace"]:
         found.append(f"universe: {old['universe']} became {new['universe']}")
-    found += _mapping("component", dict.fromkeys(old["managers"]), dict.fromkeys(new["managers"]))
+    found += _mapping("component", _implementations(old, switches), _implementations(new, switches))
     found += _mapping("attribute", _attributes(old, before == after), _attributes(new, before == after))
     found += _records(old, new, day_offsets_s or {})
     types = {name: _expected_type(t, before, after) for name, t in old["dataset_types"].items()}
@@ -319,6 +323,11 @@ def _records(old: Content, new: Content, day_offsets_s: Mapping[str, int]) -> li
 def _by_key(element: str, rows: Iterable[Record]) -> dict[tuple[Any, ...], Record]:
     """Index records by what identifies them."""
     return {tuple(r[k] for k in KEYS[element]): r for r in rows}
+
+
+def _implementations(content: Content, switches: Collection[str]) -> dict[str, str | None]:
+    """Return the implementation of each component, None if it is free to change."""
+    return {name: None if name in switches else m["class"] for name, m in content["managers"].items()}
 
 
 def _attributes(content: Content, same_universe: bool) -> Record:  # noqa: FBT001

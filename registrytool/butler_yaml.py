@@ -1,0 +1,137 @@
+"""Change ``butler.yaml`` where a migration demands it, keeping everything else in it, comments too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .config import parse_yaml
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def set_manager(path: Path, component: str, class_name: str | None) -> bool:
+    """Set or remove the class that manages a component.
+
+    The file is replaced as a whole, so that a reader never sees half of it.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        The file.
+    component : `str`
+        Component.
+    class_name : `str` or `None`
+        Class; `None` removes the entry.
+
+    Returns
+    -------
+    changed : `bool`
+        Whether the file had to be changed.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is not written in a way that can be changed like this; it is as it was.
+    """
+    text = path.read_text(encoding="utf-8")
+    before = parse_yaml(text)
+    present = _class_of(_managers(before), component)
+    if present == class_name:
+        return False
+    wanted = dict(_managers(before))
+    if class_name is None:
+        wanted.pop(component, None)
+    else:
+        wanted[component] = class_name
+    changed = _edited(text, component, class_name)
+    if changed is None or _managers(_parsed(changed)) != wanted or _rest(_parsed(changed)) != _rest(before):
+        action = (
+            f"set registry.managers.{component} to {class_name}"
+            if class_name
+            else f"remove registry.managers.{component}"
+        )
+        message = f"{path} is not written in a way that registrytool can change."
+        raise ConfigurationError(message, hint=f"Please {action} yourself.")
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(changed, encoding="utf-8")
+    temporary.chmod(path.stat().st_mode & 0o777)
+    temporary.replace(path)
+    return True
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse_yaml(text)
+    except ValueError:
+        return None
+
+
+def _managers(config: Any) -> Mapping[str, Any]:
+    registry = config.get("registry") if isinstance(config, Mapping) else None
+    managers = registry.get("managers") if isinstance(registry, Mapping) else None
+    return managers if isinstance(managers, Mapping) else {}
+
+
+def _rest(config: Any) -> Any:
+    """Return a configuration without the managers."""
+    if not isinstance(config, Mapping) or not isinstance(config.get("registry"), Mapping):
+        return config
+    registry = {k: v for k, v in config["registry"].items() if k != "managers"}
+    return {**config, "registry": registry}
+
+
+def _class_of(managers: Mapping[str, Any], component: str) -> str | None:
+    value = managers.get(component)
+    if isinstance(value, Mapping):
+        value = value.get("cls")
+    return str(value) if value is not None else None
+
+
+def _edited(text: str, component: str, class_name: str | None) -> str | None:
+    """Edit the lines below ``registry: managers:``; `None` if there are none."""
+    lines = text.splitlines(keepends=True)
+    registry = _find(lines, "registry", 0, len(lines), "")
+    if registry is None:
+        return None
+    end = _block_end(lines, registry)
+    managers = next(
+        (i for i in range(registry + 1, end) if re.match(r"\s+managers:\s*(#.*)?$", lines[i].rstrip("\n"))), None
+    )
+    if managers is None:
+        return None
+    last = _block_end(lines, managers)
+    children = [i for i in range(managers + 1, last) if lines[i].strip() and not lines[i].lstrip().startswith("#")]
+    if not children:
+        return None
+    indent = re.match(r"\s*", lines[children[0]])[0]  # type: ignore[index]
+    entry = _find(lines, component, managers + 1, last, indent)
+    new = [f"{indent}{component}: {class_name}\n"] if class_name is not None else []
+    if entry is not None:
+        return "".join([*lines[:entry], *new, *lines[_block_end(lines, entry) :]])
+    position = children[-1] + 1
+    if not lines[position - 1].endswith("\n"):
+        lines[position - 1] += "\n"
+    return "".join([*lines[:position], *new, *lines[position:]])
+
+
+def _find(lines: list[str], key: str, start: int, end: int, indent: str) -> int | None:
+    pattern = re.compile(rf"{re.escape(indent)}(['\"]?){re.escape(key)}\1\s*:")
+    return next((i for i in range(start, end) if pattern.match(lines[i])), None)
+
+
+def _block_end(lines: list[str], start: int) -> int:
+    """Return the position after a key and all that is indented more than it."""
+    depth = len(lines[start]) - len(lines[start].lstrip())
+    end = start + 1
+    for i in range(start + 1, len(lines)):
+        stripped = lines[i].strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if len(lines[i]) - len(lines[i].lstrip()) <= depth:
+            break
+        end = i + 1
+    return end
