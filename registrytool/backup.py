@@ -8,9 +8,10 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from .config import hide_passwords
 from .database import first_line
 from .errors import ConfigurationError, RegistryStateError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Pages that are copied at a time, between two reports of progress.
 _PAGES = 10_000
+#: How long pg_dump waits for locks of others, in seconds.
+_LOCK_WAIT_S = 60
 
 
 def backup_path(database: Database, folder: Path | None, path: Path | None) -> Path:
@@ -37,7 +40,7 @@ def backup_path(database: Database, folder: Path | None, path: Path | None) -> P
     Raises
     ------
     ConfigurationError
-        The file exists already.
+        The file exists already, or its folder does not.
     """
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     if database.dialect == "sqlite":
@@ -45,6 +48,7 @@ def backup_path(database: Database, folder: Path | None, path: Path | None) -> P
         name, place = f"{source.name}.backup-{stamp}", source.parent
     else:
         name, place = f"{database.url.database}-{database.namespace}.backup-{stamp}.dump", folder or Path.cwd()
+        name = name.replace("/", "_")
     if path is None:
         path = place / name
     elif path.is_dir():
@@ -52,6 +56,9 @@ def backup_path(database: Database, folder: Path | None, path: Path | None) -> P
     if path.exists():
         message = f"The backup {path} exists already."
         raise ConfigurationError(message, hint="Name another file with --backup.")
+    if not path.parent.is_dir():
+        message = f"The backup {path} cannot be made: there is no folder {path.parent}."
+        raise ConfigurationError(message, hint="Make it, or name another file with --backup.")
     return path
 
 
@@ -98,8 +105,13 @@ def back_up(database: Database, path: Path, progress: Progress) -> Path:
     progress.phase(f"backing up to {path}")
     partial = path.with_name(f"{path.name}.part")
     try:
+        # Nobody else may read in the meantime what others cannot read in the registry.
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
         if database.dialect == "sqlite":
-            _copy_sqlite(Path(database.url.database or ""), partial, progress)
+            source = Path(database.url.database or "")
+            _copy_sqlite(source, partial, progress)
+            shutil.copymode(source, partial)
         else:
             _dump_postgresql(database, partial)
         partial.replace(path)
@@ -128,23 +140,32 @@ def _copy_sqlite(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _dump_postgresql(database: Database, target: Path) -> None:
-    url = database.url
-    command = ["pg_dump", "--format=custom", f"--file={target}", "--no-password"]
-    quoted = str(database.namespace).replace('"', '""')
-    command.append(f'--schema="{quoted}"')
+    from psycopg2.extensions import make_dsn
+    from sqlalchemy.dialects import postgresql
+
+    driver: Any = postgresql.psycopg2.dialect
+    _, settings = driver().create_connect_args(database.url)
     environment = dict(os.environ)
-    # Passed by the environment, where other users do not see it.
-    for variable, value in (
-        ("PGHOST", url.host or url.query.get("host")),
-        ("PGPORT", url.port),
-        ("PGUSER", url.username),
-        ("PGPASSWORD", url.password),
-        ("PGDATABASE", url.database),
-    ):
-        if value:
-            environment[variable] = str(value)
+    password = settings.pop("password", None)
+    if password is not None:
+        # By the environment, where other users do not see it, as they see the arguments.
+        environment["PGPASSWORD"] = str(password)
+    quoted = str(database.namespace).replace('"', '""')
+    command = [
+        "pg_dump",
+        "--format=custom",
+        "--no-password",
+        # Somebody who keeps readers out shall not keep the run lock waiting for ever.
+        f"--lock-wait-timeout={_LOCK_WAIT_S}s",
+        f"--file={target}",
+        f'--schema="{quoted}"',
+        f"--dbname={make_dsn(**settings)}",
+    ]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
-        reason = next((line for line in result.stderr.splitlines() if "error" in line), result.stderr.strip())
-        message = f"The backup failed: {reason}"
-        raise RegistryStateError(message, hint="Make a backup yourself and say --no-backup.")
+        lines = result.stderr.split("\n")
+        reason = next((line for line in lines if "error" in line), lines[0]).strip().rstrip(".")
+        message = f"The backup failed: {hide_passwords(reason)}."
+        raise RegistryStateError(
+            message, hint="Nothing was changed. Make a backup yourself and say --no-backup, or mend what is wrong."
+        )

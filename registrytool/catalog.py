@@ -384,7 +384,7 @@ class Catalog:
         if version.version in known:
             return
         try:
-            newer = version_key(version.version) > version_key(known[-1])
+            newer = bool(known) and version_key(version.version) > version_key(known[-1])
         except ValueError:
             newer = False
         raise UnknownVersionError(
@@ -402,11 +402,10 @@ class Catalog:
         UnknownVersionError
             The implementation is not known.
         """
-        self.require(ComponentVersion(component, implementation, self._newest(component, implementation)))
-        return ComponentVersion(component, implementation, self._newest(component, implementation))
-
-    def _newest(self, component: str, implementation: str) -> str:
-        return self.versions.get(component, {}).get(implementation, ("0",))[-1]
+        known = self.versions.get(component, {}).get(implementation, ())
+        found = ComponentVersion(component, implementation, known[-1] if known else "of any number")
+        self.require(found)
+        return found
 
     def newest_state(self) -> State:
         """Return the state of a new registry with default implementations."""

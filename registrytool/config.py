@@ -1,7 +1,8 @@
-"""Where the content is: ``schemas/``, ``alembic/`` and ``alembic.ini``, and reading its YAML files."""
+"""Where the content is: ``schemas/``, ``alembic/`` and ``alembic.ini``; reading YAML; hiding passwords."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,15 @@ class Content:
         return result
 
 
+def hide_passwords(text: str) -> str:
+    """Return text in which every password of a URL or of connection settings is written as ``***``.
+
+    Up to the last ``@`` of a word counts as the password: somebody will forget to write it as ``%40``.
+    """
+    text = re.sub(r"(://[^\s:@/?]*):\S*@", r"\1:***@", text)
+    return re.sub(r"(?i)(password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file of the content.
 
@@ -106,5 +116,5 @@ def parse_yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
-        message = f"{getattr(error, 'problem', None) or 'malformed'}{where}"
+        message = f"{getattr(error, 'problem', None) or getattr(error, 'reason', None) or 'malformed'}{where}"
         raise ValueError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,23 +11,28 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from .catalog import CONFIGURATIONS, MANAGERS, Catalog
 from .config import parse_yaml
 from .database import Database, hide_password
 from .digest import schema_digests
-from .errors import ConfigurationError, DatabaseConnectionError, RegistryExistsError, RegistryStateError
+from .errors import (
+    ConfigurationError,
+    ContentError,
+    DatabaseConnectionError,
+    RegistryExistsError,
+    RegistryStateError,
+)
 from .migrate import parse_targets
 from .models import ComponentVersion, State
 from .releases import Releases
-from .repository import BUTLER_YAML, database_url
+from .repository import BUTLER_YAML, SQLITE_NAME, database_url
 from .reshape import Reshape
-from .state import config_text, version_attributes, write_attributes
+from .state import config_text, parse_universe, version_attributes, write_attributes
 from .step import ConnectionExecutor
 from .structure import Structure
 from .universe import Universe, docs, with_docs
-
-_SQLITE_NAME = "gen3.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +112,15 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
     state, universe = wanted_state(options, catalog)
     root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 (keeps symbolic links, as the Butler does)
     config_file = root / BUTLER_YAML
-    if config_file.exists():
+    if os.path.lexists(config_file):
         message = f"There is a repository in {root} already."
         raise RegistryExistsError(message, hint="Choose another folder, or remove it first.")
     if root.exists() and not root.is_dir():
         message = f"{root} is a file, and a repository is a folder."
-        raise RegistryExistsError(message)
+        raise RegistryExistsError(message, hint="Choose another place.")
     made = [p for p in (root, *root.parents) if not p.exists()]
-    url = database_url(options.db) if options.db else database_url(f"sqlite:///{root / _SQLITE_NAME}")
+    # Not by its text: a folder can have a question mark in its name.
+    url = database_url(options.db) if options.db else sa.URL.create("sqlite", database=str(root / SQLITE_NAME))
     if url.get_backend_name() == "sqlite" and options.namespace:
         message = "A namespace was named, but SQLite has none."
         raise ConfigurationError(message, hint="Leave --namespace out, or name a PostgreSQL database with --db.")
@@ -122,19 +129,21 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
         # The configuration is written before the transaction ends: it is removed again if that fails.
         created = _create(Database(url, options.namespace), root, options, state, universe, catalog)
     except OSError as error:
-        _remove(made)
+        _remove(config_file, made)
         message = f"Cannot make a repository in {root}: {error.strerror}."
-        raise RegistryStateError(message) from error
+        raise RegistryStateError(message, hint="Choose another place, or get the right to write there.") from error
     except BaseException:
-        config_file.unlink(missing_ok=True)
-        _remove(made)
+        _remove(config_file, made)
         raise
     return created
 
 
-def _remove(folders: list[Path]) -> None:
-    for folder in folders:
-        if folder.is_dir() and not any(folder.iterdir()):
+def _remove(config_file: Path, folders: list[Path]) -> None:
+    """Remove what was made, as far as it can be; the error that is on its way says more than another one would."""
+    with contextlib.suppress(OSError):
+        config_file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for folder in folders:
             folder.rmdir()
 
 
@@ -161,6 +170,12 @@ def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mappi
             for version in release.state.components.values():
                 catalog.require(version)
             state = release.state
+    for component in ("obscore", "obscore-config"):
+        if state.get(component) is not None:
+            message = f"A registry cannot be made with {component}: its table follows from a configuration."
+            raise ConfigurationError(
+                message, hint="Make it without, and add it by 'registrytool migrate --to obscore=…'."
+            )
     if options.universe is not None:
         universe = _read_universe(options.universe)
         parsed = Universe(universe)
@@ -178,16 +193,23 @@ def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mappi
 def _read_universe(path: Path) -> Mapping[str, Any]:
     try:
         config = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"Cannot read {path}: {getattr(error, 'strerror', None) or error}."
+    except OSError as error:
+        message = f"Cannot read {path}: {error.strerror}."
+        raise ConfigurationError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{path} is not a text file in UTF-8."
         raise ConfigurationError(message) from error
     except ValueError as error:
         message = f"{path} is not YAML: {error}."
         raise ConfigurationError(message) from error
     if not isinstance(config, Mapping):
-        message = f"{path} does not hold a dimension universe."
-        raise ConfigurationError(message)
-    Universe(config)
+        message = f"{path} is not a dimension universe: it is not a mapping."
+        raise ConfigurationError(message, hint="It needs at least version, skypix and elements.")
+    try:
+        parse_universe(config, str(path))
+    except RegistryStateError as error:
+        # The file is what the user named, so naming it was wrong.
+        raise ConfigurationError(error.message, hint=error.hint) from error
     return config
 
 
@@ -208,11 +230,11 @@ def _create(
             path.touch(exist_ok=False)
         except OSError as error:
             message = f"Cannot make the database file {path}: {error.strerror}."
-            raise ConfigurationError(message) from error
+            raise RegistryStateError(message, hint="Choose another place, or get the right to write there.") from error
     try:
         with database.write(f"create a registry for {root}") as connection:
             warnings = _prepare_namespace(connection, database)
-            metadata = catalog.metadata(state, database.dialect, universe=universe, namespace=database.namespace)
+            metadata = _metadata(state, universe, catalog, database, options)
             Reshape(Structure(database.dialect, {}), None, metadata).create(ConnectionExecutor(connection))
             write_attributes(connection, database.namespace, _attributes(database, state, universe, catalog, metadata))
             (root / BUTLER_YAML).write_text(_butler_yaml(root, options, state, catalog), encoding="utf-8")
@@ -223,6 +245,19 @@ def _create(
     return Created(
         str(root), hide_password(database.url), database.namespace, state, len(metadata.tables), tuple(warnings)
     )
+
+
+def _metadata(
+    state: State, universe: Mapping[str, Any], catalog: Catalog, database: Database, options: CreateOptions
+) -> sa.MetaData:
+    try:
+        return catalog.metadata(state, database.dialect, universe=universe, namespace=database.namespace)
+    except ContentError as error:
+        if options.universe is None:
+            raise
+        # Some faults of a universe are found only when its tables are defined.
+        message = f"{options.universe} is not a dimension universe: {error.message[0].lower()}{error.message[1:]}"
+        raise ConfigurationError(message, hint=error.hint) from error
 
 
 def _prepare_namespace(connection: sa.Connection, database: Database) -> list[str]:
@@ -242,12 +277,12 @@ def _prepare_namespace(connection: sa.Connection, database: Database) -> list[st
             ) from error
     inspector = sa.inspect(connection)
     if namespace not in inspector.get_schema_names():
-        connection.execute(sa.text(f"CREATE SCHEMA {preparer.quote_schema(namespace)}".replace(":", r"\:")))
+        connection.execute(CreateSchema(namespace))
     elif tables := inspector.get_table_names(schema=namespace):
-        message = f"The namespace {namespace!r} has tables already ({len(tables)}, such as {tables[0]})."
+        message = f"The namespace {namespace} has tables already ({len(tables)}, such as {tables[0]})."
         raise RegistryExistsError(message, hint="Choose another one with --namespace.")
     if preparer.quote(namespace) != namespace:
-        return [f"The Butler itself can only use namespaces that need no quotes, and {namespace!r} needs them."]
+        return [f"The Butler itself can only use namespaces that need no quotes, and {namespace} needs them."]
     return []
 
 
@@ -288,10 +323,11 @@ def _butler_yaml(root: Path, options: CreateOptions, state: State, catalog: Cata
 def _shown_url(root: Path, db: str | None) -> str:
     """Return the URL that ``butler.yaml`` gets: with the user that was named, and without a password."""
     if db is None:
-        return f"sqlite:///<butlerRoot>/{_SQLITE_NAME}"
+        return f"sqlite:///<butlerRoot>/{SQLITE_NAME}"
     url = sa.make_url(db)
     if url.get_backend_name() != "sqlite":
         # psycopg2 is named, since newer versions of SQLAlchemy take another driver by default.
-        return url.set(password=None, drivername="postgresql+psycopg2").render_as_string()
-    file = Path(url.database or "").absolute()
+        query = {key: value for key, value in url.query.items() if key != "password"}
+        return url.set(query=query, drivername="postgresql+psycopg2")._replace(password=None).render_as_string()
+    file = Path(database_url(db).database or "").absolute()
     return f"sqlite:///<butlerRoot>/{file.relative_to(root)}" if file.is_relative_to(root) else f"sqlite:///{file}"

@@ -21,10 +21,12 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from .config import hide_passwords
 from .errors import (
+    ConfigurationError,
     DatabaseConnectionError,
     RegistryBusyError,
     RegistryNotFoundError,
@@ -37,13 +39,19 @@ if TYPE_CHECKING:
 
     from .repository import Repository
 
+#: How long something that only reads waits for others, in seconds.
+READ_WAIT_S = 5.0
+
 #: First half of the advisory lock key; the second half is a hash of the namespace.
 _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
 
 
-def hide_password(url: sa.URL | str) -> str:
+def hide_password(url: sa.URL) -> str:
     """Return a URL as it may be shown."""
-    return sa.make_url(url).render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite":
+        # Newer versions of SQLAlchemy would quote the path, which nobody writes like that.
+        return f"sqlite:///{url.database or ''}"
+    return hide_passwords(url.render_as_string(hide_password=True))
 
 
 def whoami() -> str:
@@ -89,18 +97,28 @@ class Database:
     def _engine(self, *, writeable: bool, purpose: str = "", timeout_s: float = 5.0) -> sa.Engine:
         if self.dialect == "sqlite":
             return self._sqlite_engine(writeable=writeable, timeout_s=timeout_s)
-        who = f"registrytool {purpose} {whoami()} pid {os.getpid()}".replace("  ", " ")
+        # The server cuts this at 63 bytes.
+        who = f"registrytool {whoami()} pid {os.getpid()} {purpose}".strip()
         return sa.create_engine(
             self.url,
             poolclass=NullPool,
-            connect_args={"application_name": who.encode()[:63].decode(errors="ignore"), "connect_timeout": 10},
+            # The session with the lock is silent for as long as the work takes; routers forget silent connections.
+            connect_args={
+                "application_name": who.encode()[:63].decode(errors="ignore"),
+                "connect_timeout": 10,
+                "keepalives_idle": 60,
+            },
         )
 
     def _sqlite_engine(self, *, writeable: bool, timeout_s: float) -> sa.Engine:
         path = Path(self.url.database or "")
         if not path.is_file():
-            message = f"There is no database file {path}."
-            raise RegistryNotFoundError(message)
+            message = f"The database {path} is a folder, not a file."
+            if not path.is_dir():
+                message = f"There is no database file {path}."
+            raise RegistryNotFoundError(
+                message, hint="Check the URL of the database, which is registry.db in butler.yaml."
+            )
         mode = "rw" if writeable else "ro"
 
         def connect() -> sqlite3.Connection:
@@ -134,8 +152,11 @@ class Database:
                 raise self._connection_error(error) from error
             try:
                 if self.dialect == "postgresql" and self._namespace is None:
-                    self._namespace = str(connection.scalar(sa.text("SELECT current_schema()")))
+                    self._namespace = connection.scalar(sa.text("SELECT current_schema()"))
                     connection.rollback()
+                    if self._namespace is None:
+                        message = f"The user of {self} has no namespace by default: the search path leads to none."
+                        raise ConfigurationError(message, hint="Name the one of the registry with --namespace.")
                 yield connection
             finally:
                 connection.close()
@@ -146,7 +167,7 @@ class Database:
         reason = first_line(error)
         if self.dialect == "sqlite":
             message = f"Cannot open the database file {self.url.database}: {reason}."
-            return DatabaseConnectionError(message)
+            return DatabaseConnectionError(message, hint="Check that you may read the file and its folder.")
         message = f"Cannot connect to {self}: {reason}."
         return DatabaseConnectionError(message, hint="Check host, database and credentials (PGPASSWORD, db-auth.yaml).")
 
@@ -156,17 +177,28 @@ class Database:
 
         Raises
         ------
+        RegistryBusyError
+            Somebody else keeps even readers out.
         DatabaseConnectionError
             The database cannot be reached, or is not one.
         """
-        with self._connected(self._engine(writeable=False, purpose="read")) as connection:
+        engine = self._engine(writeable=False, purpose="read", timeout_s=READ_WAIT_S)
+        with self._connected(engine) as connection:
             try:
                 if self.dialect == "postgresql":
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                    self._limit_waiting(connection, READ_WAIT_S)
                 yield connection
                 connection.rollback()
             except DBAPIError as error:
-                raise self._translate(error, "read") from error
+                _rollback(connection)
+                raise self._translate(error, f"read {self}", "AccessExclusiveLock") from error
+
+    @staticmethod
+    def _limit_waiting(connection: sa.Connection, wait_s: float) -> None:
+        # Zero would mean to wait for ever.
+        milliseconds = max(1, round(wait_s * 1000))
+        connection.execute(sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{milliseconds}ms"})
 
     @contextmanager
     def write(self, wanted: str, *, wait_s: float = 5.0) -> Iterator[sa.Connection]:
@@ -195,17 +227,11 @@ class Database:
 
     @contextmanager
     def _write_sqlite(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
-        path = Path(self.url.database or "")
-        if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            message = f"Cannot {wanted}: the file {path} or its folder is read-only."
-            raise RegistryStateError(message, hint="Get write permission, or work on a copy.")
         engine = self._engine(writeable=True, purpose=wanted, timeout_s=wait_s)
         with self._connected(engine) as connection:
             try:
                 connection.begin()
-            except OperationalError as error:
-                if "locked" in str(error) or "busy" in str(error):
-                    raise RegistryBusyError(wanted, sqlite_lock_holder(path)) from error
+            except DBAPIError as error:
                 raise self._translate(error, wanted) from error
             try:
                 yield connection
@@ -225,9 +251,15 @@ class Database:
         ):
             try:
                 connection.begin()
+                # Waiting for locks is bounded, working is not: a limit that an administrator has set for queries
+                # would end a long step, and an idle one the wait for a backup.
                 connection.execute(
-                    sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{wait_s * 1000:.0f}ms"}
+                    sa.text(
+                        "SELECT set_config('statement_timeout', '0', true), "
+                        "set_config('idle_in_transaction_session_timeout', '0', true)"
+                    )
                 )
+                self._limit_waiting(connection, wait_s)
                 yield connection
                 # A lock that was lost on the way (the server closed the session) protects nothing.
                 lock.execute(sa.text("SELECT 1"))
@@ -248,44 +280,79 @@ class Database:
             deadline = time.monotonic() + wait_s
             # Asking again is safer than waiting in the server: a waiting session holds a snapshot that concurrent
             # index builds of the holder would wait for.
-            while not lock.scalar(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), keys):
-                if time.monotonic() > deadline:
-                    raise RegistryBusyError(wanted, _advisory_lock_holder(lock, keys))
-                time.sleep(0.2)
+            try:
+                while not lock.scalar(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), keys):
+                    if time.monotonic() > deadline:
+                        raise RegistryBusyError(wanted, _advisory_lock_holder(lock, keys))
+                    time.sleep(0.2)
+            except DBAPIError as error:
+                raise self._translate(error, wanted) from error
             yield lock
 
-    def _translate(self, error: DBAPIError, wanted: str) -> RegistryToolError:
-        """Turn an error of the driver into one of ours."""
+    def _translate(self, error: DBAPIError, wanted: str, lock: str = "%") -> RegistryToolError:
+        """Turn an error of the driver into one of ours.
+
+        Parameters
+        ----------
+        error : `sqlalchemy.exc.DBAPIError`
+            The error.
+        wanted : `str`
+            What was going to be done.
+        lock : `str`, optional
+            Kind of lock that can have been in the way, as a pattern.
+        """
         reason = first_line(error)
+        if self.dialect == "sqlite":
+            return self._translate_sqlite(reason, wanted)
         code = getattr(error.orig, "pgcode", None)
-        if code == "55P03" or "database is locked" in reason:
-            blockers = (
-                self._blockers() if self.dialect == "postgresql" else sqlite_lock_holder(Path(str(self.url.database)))
-            )
-            return RegistryBusyError(wanted, blockers)
-        if code == "53100" or "database or disk is full" in reason or "disk I/O error" in reason:
+        if code == "55P03":
+            return RegistryBusyError(wanted, self._blockers(lock))
+        if code == "53100":
             message = f"Cannot {wanted}: the disk of the database is full ({reason})."
             return RegistryStateError(message, hint="Nothing was changed. Make room and run the same command again.")
-        if self.dialect == "sqlite" and ("malformed" in reason or "not a database" in reason):
-            message = f"The file {self.url.database} is not a sound SQLite database: {reason}."
-            return DatabaseConnectionError(message, hint="Restore it from a backup.")
         if code == "42501":
             message = f"Cannot {wanted}: {reason}."
-            return RegistryStateError(message, hint="Connect as the owner of the tables.")
+            return RegistryStateError(
+                message, hint="Connect as a user with that right, such as the owner of the tables."
+            )
         message = f"Cannot {wanted}: the database says: {reason}."
         return RegistryStateError(message)
 
-    def _blockers(self) -> str:
+    def _translate_sqlite(self, reason: str, wanted: str) -> RegistryToolError:
+        path = Path(self.url.database or "")
+        if "database is locked" in reason:
+            return RegistryBusyError(wanted, sqlite_lock_holder(path))
+        if "disk is full" in reason:
+            message = f"Cannot {wanted}: the disk of {path} is full."
+            return RegistryStateError(message, hint="Nothing was changed. Make room and run the same command again.")
+        if "disk I/O error" in reason:
+            message = f"Cannot {wanted}: the file {path} cannot be read or written ({reason})."
+            return RegistryStateError(
+                message, hint="Nothing was changed. Check the disk, and the limits on file sizes and quota."
+            )
+        if "readonly database" in reason:
+            message = f"Cannot {wanted}: the file {path} is read-only."
+            return RegistryStateError(message, hint="Get write permission, or work on a copy.")
+        if "unable to open database file" in reason:
+            message = f"Cannot {wanted}: SQLite cannot write beside {path}, its folder is read-only."
+            return RegistryStateError(message, hint="Get write permission, or work on a copy.")
+        if "malformed" in reason or "not a database" in reason:
+            message = f"The file {path} is not a sound SQLite database: {reason}."
+            return DatabaseConnectionError(message, hint="Restore it from a backup.")
+        message = f"Cannot {wanted}: the database says: {reason}."
+        return RegistryStateError(message)
+
+    def _blockers(self, lock: str) -> str:
         """Say who has locks on tables of the namespace."""
         statement = sa.text(
             "SELECT DISTINCT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'local') "
             "FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation "
             "JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_stat_activity AS a ON a.pid = l.pid "
-            "WHERE n.nspname = :namespace AND l.granted AND l.pid <> pg_backend_pid() ORDER BY 1"
+            "WHERE n.nspname = :namespace AND l.granted AND l.pid <> pg_backend_pid() AND l.mode LIKE :lock ORDER BY 1"
         )
         try:
             with self._connected(self._engine(writeable=False)) as connection:
-                rows = list(connection.execute(statement, {"namespace": self.namespace}))
+                rows = list(connection.execute(statement, {"namespace": self.namespace, "lock": lock}))
         except RegistryToolError:
             rows = []
         if not rows:
@@ -325,23 +392,29 @@ def sqlite_lock_holder(path: Path) -> str:
     holder : `str`
         Process and command line, or "another process" where that cannot be known (another host, not Linux).
     """
+    holders: list[tuple[bool, bool, str]] = []
     try:
-        status = path.stat()
-        wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        # With a write-ahead log the locks are on the file of its index.
+        files = {_lock_name(f) for f in (path, path.with_name(f"{path.name}-shm")) if f.exists()}
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
             fields = line.split()
-            if len(fields) >= 6 and fields[1] in ("POSIX", "OFDLCK") and fields[5] == wanted and fields[3] == "WRITE":
-                command = Path(f"/proc/{fields[4]}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                return f"process {fields[4]} ({_without_secrets(command).strip()})"
+            if len(fields) >= 6 and fields[1] in ("POSIX", "OFDLCK") and fields[5] in files:
+                # A reader can be in the way of a writer, and so can another connection of this very process.
+                holders.append((fields[4] == str(os.getpid()), fields[3] != "WRITE", fields[4]))
+        if holders:
+            process = min(holders)[2]
+            command = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            words = hide_passwords(" ".join(command.split()))
+            return f"process {process} ({words if len(words) <= 80 else words[:77] + '...'})"
     except (OSError, ValueError):
         pass
     return "another process"
 
 
-def _without_secrets(text: str) -> str:
-    import re
-
-    return re.sub(r"(://[^/:@\s]*):[^@/\s]*@", r"\1:***@", text)
+def _lock_name(path: Path) -> str:
+    """Return a file as the kernel names it in ``/proc/locks``."""
+    status = path.stat()
+    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
 
 
 def _rollback(connection: sa.Connection) -> None:
@@ -355,5 +428,5 @@ def _rollback(connection: sa.Connection) -> None:
 def first_line(error: BaseException) -> str:
     """Return the first line of what a driver says, without a full stop."""
     cause = getattr(error, "orig", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return _without_secrets(lines[0]).rstrip(".") if lines else type(cause).__name__
+    lines = [" ".join(line.split()) for line in str(cause).splitlines() if line.strip()]
+    return hide_passwords(lines[0]).rstrip(".") if lines else type(cause).__name__

@@ -53,10 +53,11 @@ def schema_digests(
         Attributes ``schema_digest:<class>`` and their values.
     """
     tables = {table.name: table for table in metadata.tables.values()}
+    checked = {e.name: e.checked_fields for e in universe}
     result = {}
     for component, names in (*_FIXED.items(), ("dimensions", tuple(_dimension_tables(tables, universe)))):
         stored = catalog.stored_class(component, state[component].implementation)
-        texts = sorted(_describe(tables[name], dialect) for name in names)
+        texts = sorted(_describe(tables[name], dialect, checked.get(name, frozenset())) for name in names)
         result[f"schema_digest:{stored}"] = hashlib.md5("".join(texts).encode(), usedforsecurity=False).hexdigest()
     return result
 
@@ -68,11 +69,13 @@ def _dimension_tables(tables: dict[str, sa.Table], universe: Universe) -> Iterat
             yield name
 
 
-def _describe(table: sa.Table, dialect: str) -> str:
+def _describe(table: sa.Table, dialect: str, checked: frozenset[str]) -> str:
     items = []
     for column in table.columns:
         kind = column.type.compile(DIALECTS[dialect])
-        flags = (",PK" if column.primary_key else "") + (",NULL" if column.nullable and not column.primary_key else "")
+        # Clients that stored digests still made the checked fields NOT NULL (known drift: alternate-key-not-null).
+        nullable = column.nullable and not column.primary_key and column.name not in checked
+        flags = (",PK" if column.primary_key else "") + (",NULL" if nullable else "")
         items.append(f"COL,{column.name},{kind}{flags}")
     for key in table.foreign_key_constraints:
         targets = ",".join(element.column.name for element in key.elements)

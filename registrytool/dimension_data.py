@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from .catalog import MAX_NSEC, MIN_NSEC
 from .config import read_yaml
 from .drift import load_drift
 from .errors import ConfigurationError, RegistryStateError
@@ -79,7 +80,7 @@ def day_obs_rows(
     if offsets:
         begin = _day_start(day, dialect) + sa.case(
             *(
-                (sa.and_(instrument == name, day >= first), sa.literal_column(str(offset * 1_000_000_000)))
+                (sa.and_(instrument == name, day >= first), _int(offset * 1_000_000_000))
                 for name, pieces in offsets.items()
                 # The newest piece first, since the first match counts.
                 for first, offset in sorted(pieces, reverse=True)
@@ -87,7 +88,7 @@ def day_obs_rows(
             else_=sa.null(),
         )
     begin = sa.cast(begin, sa.BigInteger)
-    end = begin + sa.literal_column(str(_DAY_NS))
+    end = begin + _int(_DAY_NS)
     if dialect == "sqlite":
         return sa.select(instrument, day, begin, end)
     span = sa.case((begin.is_not(None), sa.func.int8range(begin, end)), else_=sa.null())
@@ -95,19 +96,30 @@ def day_obs_rows(
 
 
 def _day_start(day: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
-    """Return 00:00 of a day YYYYMMDD in ns since 1970; NULL if there is no such day on SQLite."""
-    billion: sa.ColumnElement[int] = sa.literal_column("1000000000")
+    """Return 00:00 of a day YYYYMMDD in ns since 1970; NULL if there is no such day in the time of the format."""
     if dialect == "sqlite":
         text = sa.cast(day, sa.Text())
         parts = [sa.func.substr(text, start, length) for start, length in ((1, 4), (5, 2), (7, 2))]
-        iso = parts[0].concat("-").concat(parts[1]).concat("-").concat(parts[2])
-        return sa.cast(sa.func.strftime("%s", iso), sa.BigInteger) * billion
-    date = sa.func.to_date(sa.cast(day, sa.Text()), sa.literal_column("'YYYYMMDD'"))
-    return sa.cast(sa.func.date_part("epoch", date), sa.BigInteger) * billion
+        date: sa.ColumnElement[Any] = parts[0].concat("-").concat(parts[1]).concat("-").concat(parts[2])
+        # A day that does not exist is turned into one that does only if something is added to it.
+        written, seconds = sa.func.strftime("%Y%m%d", date, "+0 days"), sa.func.strftime("%s", date)
+    else:
+        # make_date fails for a month that does not exist; a day that does not exist is another one when written again.
+        month = sa.func.least(sa.func.greatest(day // _int(100) % _int(100), _int(1)), _int(12))
+        first = sa.func.make_date(sa.cast(day // _int(10000), sa.Integer), sa.cast(month, sa.Integer), _int(1))
+        date = first.op("+", return_type=sa.Date())(sa.cast(day % _int(100) - _int(1), sa.Integer))
+        written, seconds = sa.func.to_char(date, sa.literal_column("'YYYYMMDD'")), sa.func.date_part("epoch", date)
+    start = sa.cast(seconds, sa.BigInteger) * _int(1_000_000_000)
+    exists = sa.case((sa.cast(written, sa.BigInteger) == day, start), else_=sa.null())
+    return sa.case((day.between(_int(19700101), _int(20991231)), exists), else_=sa.null())
+
+
+def _int(value: int) -> sa.ColumnElement[int]:
+    return sa.literal_column(str(value), sa.BigInteger())
 
 
 def add_day_obs(
-    execute: Callable[[Any], Any], target: sa.Table, days: sa.Select[Any], offsets: Mapping[str, Any], dialect: str
+    execute: Callable[[Any], Any], target: sa.Table, days: sa.SelectBase, offsets: Mapping[str, Any], dialect: str
 ) -> None:
     """Insert records of observing days that are missing.
 
@@ -198,7 +210,9 @@ def complete_visits(
 def _day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str) -> sa.ColumnElement[Any]:
     """Return the observing day in which a record begins; NULL where that is not known."""
     begin = visit.c.timespan_begin if dialect == "sqlite" else sa.func.lower(visit.c.timespan)
-    seconds = sa.cast(begin, sa.BigInteger) // sa.literal_column("1000000000", sa.BigInteger())
+    # The bounds of time stand for "no bound" and for an empty timespan.
+    bounded = sa.func.nullif(sa.func.nullif(sa.cast(begin, sa.BigInteger), _int(MIN_NSEC)), _int(MAX_NSEC))
+    seconds = sa.cast(bounded, sa.BigInteger) // _int(1_000_000_000)
 
     def day(moment: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         if dialect == "sqlite":
@@ -210,7 +224,7 @@ def _day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]],
         *(
             (
                 sa.and_(visit.c.instrument == name, day(seconds) >= first),
-                day(seconds - sa.literal_column(str(offset), sa.BigInteger())),
+                day(seconds - _int(offset)),
             )
             for name, pieces in offsets.items()
             for first, offset in sorted(pieces, reverse=True)

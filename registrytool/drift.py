@@ -103,8 +103,6 @@ def _roles(difference: Difference, expected: Structure, universe: Universe) -> s
         element = universe[difference.table]
         if difference.name in element.implied:
             roles.add("implied")
-        if any(f.name == difference.name for f in element.keys[1:]) or any(
-            f.name == difference.name and not f.nullable for f in element.metadata
-        ):
+        if difference.name in element.checked_fields:
             roles.add("checked_key")
     return roles

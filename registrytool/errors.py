@@ -13,8 +13,8 @@
       PlanError                       no way from the state found to the state wanted
       MigrationError                  a step failed
 
-Nothing of registrytool is imported here.  Messages never hold a password: URLs are hidden by
-`registrytool.database.hide_password` before they get here.
+Nothing of registrytool is imported here.  Messages never hold a password: URLs go through
+`registrytool.config.hide_passwords` before they get here.
 """
 
 from __future__ import annotations
@@ -123,11 +123,25 @@ class UnknownVersionError(ContentError):
         What is known instead.
     hint : `str`, optional
         What to do next.
+    where : `str`, optional
+        The registry that names it, if one does.
     """
 
-    def __init__(self, what: str, name: str, known: list[str] | None = None, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        known: list[str] | None = None,
+        *,
+        hint: str | None = None,
+        where: str | None = None,
+    ) -> None:
         choices = f" Known: {', '.join(known)}." if known else ""
-        super().__init__(f"There is no {what} {name} in the schema content.{choices}", hint=hint)
+        message = f"There is no {what} {name} in the schema content.{choices}"
+        if where is not None:
+            message = f"The registry of {where} has {what} {name}, which is not in the schema content.{choices}"
+        super().__init__(message, hint=hint)
+        self.where = where
         self.what = what
         self.name = name
         self.known = known or []

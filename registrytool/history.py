@@ -7,7 +7,10 @@ A revision is an Alembic script that says which version of which component it le
 and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``; ``step`` is a
 `registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
 with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
-``irreversible`` (why there is no downgrade).  Needs are not ``depends_on``, since Alembic then drops the row of the
+``irreversible`` (why there is no downgrade).  What the gate (`registrytool.check`) must be told of a script is in
+``changes`` and ``drops`` (columns, by table, whose values the upgrade converts, or does without for good; ``*`` stands
+for whole rows), ``closed`` (why the repository must be closed while it runs) and ``phase`` (``expand`` or ``contract``,
+of a change in several steps).  Needs are not ``depends_on``, since Alembic then drops the row of the
 other tree from ``alembic_version``, which the existing migration tool would take for a contradiction.
 """
 
@@ -49,6 +52,10 @@ class Revision:
     options: Mapping[str, str] = field(default_factory=dict)
     required_options: tuple[str, ...] = ()
     loses: str | None = None
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    drops: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    closed: str | None = None
+    phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ class History:
             for r in result.values()
             if r.down and r.down not in result
         )
+        if circle := _circle(result):
+            faults.append(f"{' and '.join(str(r.path) for r in circle)} lead on from each other")
         if faults:
             message = f"The revision tree is broken: {'; '.join(faults)}."
             raise ContentError(message)
@@ -114,6 +123,16 @@ class History:
     def of(self, version: ComponentVersion) -> Revision | None:
         """Return the revision that leads to a version."""
         return next((r for r in self.revisions.values() if r.target == version), None)
+
+
+def _circle(revisions: Mapping[str, Revision]) -> list[Revision]:
+    """Return revisions that lead on from each other, in the order of their files; none if there is no circle."""
+    # What leads on from nothing that is left is not part of a circle.
+    left = dict(revisions)
+    while ready := [r for r in left.values() if r.down not in left]:
+        for revision in ready:
+            del left[revision.id]
+    return sorted(left.values(), key=lambda r: r.path)
 
 
 def _read(path: Path) -> Revision:
@@ -137,6 +156,10 @@ def _read(path: Path) -> Revision:
             options,
             tuple(getattr(module, "required_options", ())),
             getattr(module, "loses", None),
+            {table: tuple(columns) for table, columns in getattr(module, "changes", {}).items()},
+            {table: tuple(columns) for table, columns in getattr(module, "drops", {}).items()},
+            getattr(module, "closed", None),
+            getattr(module, "phase", None),
         )
     except (AttributeError, TypeError) as error:
         message = f"{path} is not a revision: {error}"

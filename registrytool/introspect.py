@@ -6,6 +6,7 @@ checks, only in the text of CREATE TABLE, which is parsed here.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from .structure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def read_structure(connection: sa.Connection, namespace: str | None = None) -> Structure:
@@ -54,34 +55,38 @@ def read_structure(connection: sa.Connection, namespace: str | None = None) -> S
 # -- SQLite -------------------------------------------------------------------
 
 _TOKEN = re.compile(
-    r"""\s*(?:
+    r"""(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:
         (?P<string>'(?:[^']|'')*')
       | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
       | (?P<mark>[(),])
-      | (?P<word>[^\s'"`\[\](),]+)
+      | (?P<word>(?:(?!--|/\*)[^\s'"`\[\](),])+)
+      | (?P<end>$)
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 
 Token = tuple[str, str]
 
+#: What else can be named in the definition of a column: the name is not that of the constraint that follows.
+_UNCOMPARED = ("NULL", "DEFAULT", "COLLATE", "GENERATED", "AS")
+
 
 def _tokens(sql: str) -> list[Token]:
-    sql = re.sub(r"--[^\n]*(\n|$)", " ", sql)
     tokens, position = [], 0
     while match := _TOKEN.match(sql, position):
         kind = str(match.lastgroup)
+        if kind == "end":
+            return tokens
         tokens.append((kind, match.group(kind)))
         position = match.end()
-    if sql[position:].strip():
-        message = f"Cannot understand the definition of a table: {sql[position : position + 40]!r}."
-        raise RegistryStateError(message)
-    return tokens
+    message = f"Cannot understand the definition of a table: {sql[position : position + 40]!r}."
+    raise RegistryStateError(message)
 
 
 def _name(token: Token) -> str:
     kind, text = token
-    if kind != "quoted":
+    # SQLite takes a string for a name where only a name can stand.
+    if kind not in ("quoted", "string"):
         return text
     quote, inner = text[0], text[1:-1]
     return inner if quote == "[" else inner.replace(quote * 2, quote)
@@ -133,6 +138,9 @@ class _Definition:
         self.uniques: list[Unique] = []
         self.checks: list[Check] = []
         tokens = _tokens(sql)
+        if tokens[1][1].upper() == "VIRTUAL":
+            # What follows is for the module that makes the table.
+            return
         body, _ = _inside(tokens, tokens.index(("mark", "(")))
         for item in _items(body):
             self._item(item)
@@ -166,7 +174,8 @@ class _Definition:
                 continue
             else:
                 i += 1
-                continue
+                if word not in _UNCOMPARED:
+                    continue
             name = None
 
     @staticmethod
@@ -240,13 +249,20 @@ def _read_sqlite(connection: sa.Connection) -> Structure:
             columns[name],
             tuple(column for _, column in sorted(keys[name])),
             definition.primary_key_name,
-            _sorted(definition.foreign_keys),
+            _sorted([_with_target(fk, keys) for fk in definition.foreign_keys]),
             _sorted(definition.uniques),
             _sorted(definition.checks),
             (),
             _sorted(indexes[name]),
         )
     return Structure("sqlite", tables)
+
+
+def _with_target(fk: ForeignKey, keys: Mapping[str, list[tuple[int, str]]]) -> ForeignKey:
+    """Return a foreign key with its target columns: those of the primary key if it names none."""
+    if fk.target_columns:
+        return fk
+    return dataclasses.replace(fk, target_columns=tuple(column for _, column in sorted(keys.get(fk.target, ()))))
 
 
 # -- PostgreSQL ---------------------------------------------------------------

@@ -224,6 +224,7 @@ class PlannedStep(_Model):
     options: tuple[str, ...] = ()
     loses: str | None = None
     reversible: bool = True
+    closed: str | None = None
 
     @property
     def name(self) -> str:

@@ -70,12 +70,12 @@ def make_plan(history: History, start: State, targets: Mapping[str, ComponentVer
     while waiting:
         for component in sorted(waiting, key=_order):
             move = waiting[component][0]
-            if _permitted(history, state, move):
+            if not _unmet(history, state, move):
                 break
         else:
-            moves = ", ".join(_name(queue[0]) for queue in waiting.values())
-            message = f"There is no order for the steps {moves}: each needs another one first."
-            raise PlanError(message)
+            moves = [queue[0] for queue in waiting.values()]
+            message = f"There is no order for the steps {', '.join(map(_name, moves))}: each needs another one first."
+            raise PlanError(message, hint=" ".join(f"{r}." for move in moves for r in _unmet(history, state, move)))
         steps.append(_step(move))
         waiting[component].popleft()
         if not waiting[component]:
@@ -105,6 +105,7 @@ def _step(move: _Move) -> PlannedStep:
         () if down else tuple(revision.options),
         revision.loses if down else None,
         revision.reversible,
+        revision.closed,
     )
 
 
@@ -143,7 +144,10 @@ def _no_way(history: History, component: str, start: ComponentVersion | None, ta
         blocked = [
             e.revision.path.name
             for e in history.edges(component)
-            if not e.revision.reversible and e.end.implementation == start.implementation
+            if not e.revision.reversible
+            and e.start is not None
+            and e.start.implementation == e.end.implementation == start.implementation
+            and version_key(target.version) < version_key(e.end.version) <= version_key(start.version)
         ]
         if blocked:
             return f"{reason}: there is no way back over {', '.join(blocked)}."
@@ -151,17 +155,19 @@ def _no_way(history: History, component: str, start: ComponentVersion | None, ta
     return f"{reason}: a step between them is missing."
 
 
-def _permitted(history: History, state: State, move: _Move) -> bool:
-    """Whether a move has what it needs, and takes from no component what that one needs."""
+def _unmet(history: History, state: State, move: _Move) -> list[str]:
+    """Say what a move lacks, or which component would lack what the move takes away."""
     if move.direction is Direction.UP:
-        return all(_reached(state.get(c), version) for c, version in move.edge.revision.needs.items())
-    after = state.replace(move.end) if move.end is not None else state.without(move.edge.revision.component)
-    return all(
-        _reached(after.get(component), version)
+        needs = move.edge.revision.needs.items()
+        return [f"{_name(move)} needs {c} {version}" for c, version in needs if not _reached(state.get(c), version)]
+    component = move.edge.revision.component
+    after = state.replace(move.end) if move.end is not None else state.without(component)
+    return [
+        f"{_name(move)} would take away what {present} needs"
         for present in after.components.values()
-        for component, version in _needs(history, present)
-        if component == move.edge.revision.component
-    )
+        for needed, version in _needs(history, present)
+        if needed == component and not _reached(after.get(component), version)
+    ]
 
 
 def _needs(history: History, version: ComponentVersion) -> Iterable[tuple[str, str]]:

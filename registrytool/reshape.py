@@ -217,16 +217,14 @@ class Reshape:
                 self._alter_sqlite(name, executor)
                 done(name)
             return
-        for name, fk in self._keys_in_the_way(names):
+        gone = self._keys_in_the_way(names)
+        for name, fk in gone:
             executor.execute(_sql(f"ALTER TABLE {self._qualified(name)} DROP CONSTRAINT {self._quote(str(fk.name))}"))
         for name in names:
             self._alter_postgresql(name, executor)
             done(name)
-        for name in names:
-            self._add_foreign_keys(name, executor)
-        for name, fk in self._keys_in_the_way(names):
-            if name not in names and fk in self.target.tables[name].foreign_keys:
-                executor.execute(AddConstraint(self._foreign_key(name, fk)))
+        for name in dict.fromkeys([*names, *(table for table, _ in gone)]):
+            self._add_foreign_keys(name, {fk.name for table, fk in gone if table == name}, executor)
 
     def drop(self, executor: Executor) -> None:
         """Drop the tables and sequences that are not wanted any more."""
@@ -450,11 +448,9 @@ class Reshape:
             if column.comment is not None and not (column.name in have.columns and have.columns[column.name].comment):
                 executor.execute(SetColumnComment(column))
 
-    def _add_foreign_keys(self, name: str, executor: Executor) -> None:
-        have, want = self.before.tables[name], self.target.tables[name]
-        gone = {fk for table, fk in self._keys_in_the_way([name]) if table == name}
-        kept = {fk.name: fk for fk in have.foreign_keys if fk not in gone and self._stays(name, fk)}
-        for fk in want.foreign_keys:
+    def _add_foreign_keys(self, name: str, gone: set[str | None], executor: Executor) -> None:
+        kept = {fk.name: fk for fk in self.before.tables[name].foreign_keys if fk.name not in gone}
+        for fk in self.target.tables[name].foreign_keys:
             if fk.name not in kept:
                 executor.execute(AddConstraint(self._foreign_key(name, fk)))
             elif not kept[fk.name].validated:

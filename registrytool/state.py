@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from .catalog import CONFIGURATIONS, MANAGERS, Catalog, parse_json
-from .errors import RegistryNotFoundError, RegistryStateError, UnknownVersionError
+from .errors import ContentError, RegistryNotFoundError, RegistryStateError, UnknownVersionError
 from .models import ComponentVersion, DatasetTables, DynamicContent, State
 from .naming import revision_id
-from .universe import DEFAULT_NAMESPACE
+from .universe import DEFAULT_NAMESPACE, Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
 ATTRIBUTES = "butler_attributes"
 STAMPS = "alembic_version"
@@ -54,6 +55,12 @@ class Recorded:
         """Revisions that belong to the versions."""
         return stamps_of(self.state)
 
+    @property
+    def foreign_stamps(self) -> tuple[str, ...]:
+        """Revisions in ``alembic_version`` that contradict ``butler_attributes``."""
+        roots = {revision_id(c) for c in (*MANAGERS, *CONFIGURATIONS, "obscore")}
+        return tuple(sorted((self.stamps or frozenset()) - self.expected_stamps - roots - PATCHES))
+
     def check_stamps(self) -> None:
         """Check that ``alembic_version`` does not contradict ``butler_attributes``.
 
@@ -62,12 +69,11 @@ class Recorded:
         RegistryStateError
             It does.
         """
-        roots = {revision_id(c) for c in (*MANAGERS, *CONFIGURATIONS, "obscore")}
-        foreign = (self.stamps or frozenset()) - self.expected_stamps - roots - PATCHES
-        if foreign:
+        if self.foreign_stamps:
+            belong = "belongs" if len(self.foreign_stamps) == 1 else "belong"
             message = (
-                f"The revisions in {STAMPS} contradict the versions in {ATTRIBUTES}: {', '.join(sorted(foreign))} "
-                "belongs to none of them."
+                f"The revisions in {STAMPS} contradict the versions in {ATTRIBUTES}: {', '.join(self.foreign_stamps)} "
+                f"{belong} to none of them."
             )
             raise RegistryStateError(
                 message,
@@ -93,6 +99,32 @@ def read_attributes(connection: sa.Connection, namespace: str | None) -> dict[st
     """Return the content of ``butler_attributes``."""
     table = _attributes_table(namespace)
     return {row.name: row.value for row in connection.execute(sa.select(table.c.name, table.c.value))}
+
+
+def require_attributes(
+    connection: sa.Connection, namespace: str | None, tables: Collection[str], *, where: str
+) -> dict[str, str]:
+    """Return the content of ``butler_attributes``, which every registry has.
+
+    Raises
+    ------
+    RegistryNotFoundError
+        There is no registry.
+    RegistryStateError
+        It says nothing about itself.
+    """
+    if ATTRIBUTES not in tables:
+        place = f" in namespace {namespace}" if namespace else ""
+        check = "Check the namespace" if namespace else "Check the name of the database"
+        message = f"There is no registry{place} of {where}: the table {ATTRIBUTES} is missing."
+        raise RegistryNotFoundError(message, hint=f"{check}; 'registrytool create' makes a new registry.")
+    attributes = read_attributes(connection, namespace)
+    if not attributes:
+        message = f"The registry of {where} says nothing about itself: the table {ATTRIBUTES} is empty."
+        raise RegistryStateError(
+            message, hint="It was made before week 2020.32, when versions were not recorded yet; it cannot be used."
+        )
+    return attributes
 
 
 def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Catalog, *, where: str) -> Recorded:
@@ -124,16 +156,7 @@ def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Cat
         It names a class or version that the content does not know.
     """
     tables = table_names(connection, namespace)
-    if ATTRIBUTES not in tables:
-        place = f" in namespace {namespace!r}" if namespace else ""
-        message = f"There is no registry{place} of {where}: the table {ATTRIBUTES} is missing."
-        raise RegistryNotFoundError(message, hint="Check the namespace; 'registrytool create' makes a new registry.")
-    attributes = read_attributes(connection, namespace)
-    if not attributes:
-        message = f"The registry of {where} says nothing about itself: the table {ATTRIBUTES} is empty."
-        raise RegistryStateError(
-            message, hint="It was made before week 2020.32, when versions were not recorded yet; it cannot be used."
-        )
+    attributes = require_attributes(connection, namespace, tables, where=where)
     state, universe = parse_state(attributes, catalog, where=where)
     dynamic, strange = _read_dynamic(connection, namespace, tables, state, attributes, catalog)
     return Recorded(state, attributes, universe, dynamic, read_stamps(connection, namespace, tables), tables, strange)
@@ -160,7 +183,11 @@ def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) 
         implementation = catalog.implementation_of(component, class_name)
         if implementation is None:
             raise UnknownVersionError(
-                f"{component} manager class", class_name, list(catalog.versions.get(component, ()))
+                f"{component} manager class",
+                class_name,
+                sorted(catalog.content.implementations.get(component, ())),
+                hint="Other schema content is named with --content.",
+                where=where,
             )
         version = attributes.get(f"version:{class_name}")
         if version is None:
@@ -171,12 +198,14 @@ def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) 
     if text is None:
         message = f"The registry of {where} does not hold its dimension universe."
         raise RegistryStateError(message, hint="It was made before week 2020.45, when universes were not recorded yet.")
-    universe = parse_json(text, f"The dimension universe in the registry of {where}")
+    what = f"The attribute {CONFIGURATIONS['dimensions-config']} in the registry of {where}"
+    universe = _parse_config(text, what)
+    parse_universe(universe, what)
     namespace = str(universe.get("namespace") or DEFAULT_NAMESPACE)
     versions.append(ComponentVersion("dimensions-config", namespace, str(universe.get("version"))))
     obscore = attributes.get(CONFIGURATIONS["obscore-config"])
     if obscore is not None:
-        config = parse_json(obscore, f"The obscore configuration in the registry of {where}")
+        config = _parse_config(obscore, f"The attribute {CONFIGURATIONS['obscore-config']} in the registry of {where}")
         versions.append(
             ComponentVersion(
                 "obscore-config", str(config.get("namespace") or "daf_butler_obscore"), str(config.get("version"))
@@ -186,8 +215,69 @@ def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) 
         # The structure of a universe follows from its own configuration, which the registry holds; the obscore
         # configuration likewise.  Whether they are known matters only for migrating them.
         if found.component not in CONFIGURATIONS:
-            catalog.require(found)
+            require_known(catalog, found, where=where)
     return State({v.component: v for v in versions}), universe
+
+
+def require_known(catalog: Catalog, found: ComponentVersion, *, where: str) -> None:
+    """Check that the content knows a version of a registry.
+
+    Raises
+    ------
+    RegistryStateError
+        It is not a version.
+    UnknownVersionError
+        It is not known; the sentence says which registry has it.
+    """
+    if not re.fullmatch(r"\d+(\.\d+)*", found.version):
+        message = f"The registry of {where} says that its {found.component} have the version {found.version}."
+        hint = f"A version is made of numbers and points: mend the attribute in the table {ATTRIBUTES}."
+        raise RegistryStateError(message, hint=hint)
+    try:
+        catalog.require(found)
+    except UnknownVersionError as error:
+        raise UnknownVersionError(error.what, error.name, error.known, hint=error.hint, where=where) from None
+
+
+def _parse_config(text: str, what: str) -> dict[str, Any]:
+    """Parse a configuration that a registry stores."""
+    try:
+        return parse_json(text, what)
+    except ContentError as error:
+        raise RegistryStateError(error.message, hint="Mend it, or restore the registry from a backup.") from error
+
+
+def parse_universe(config: Mapping[str, Any], what: str) -> Universe:
+    """Parse the configuration of a dimension universe that somebody else wrote.
+
+    Parameters
+    ----------
+    config : `~collections.abc.Mapping`
+        The configuration.
+    what : `str`
+        What it is, for messages, with a capital letter.
+
+    Raises
+    ------
+    RegistryStateError
+        It is not a universe.
+    """
+    version, elements = config.get("version"), config.get("elements")
+    needed = "It needs at least version, skypix and elements."
+    if version is None or not isinstance(elements, Mapping):
+        missing = "version" if version is None else "elements"
+        message = f"{what} is not a dimension universe: it has no {missing}."
+        raise RegistryStateError(message, hint=needed)
+    if not re.fullmatch(r"\d+", str(version)):
+        message = f"{what} is not a dimension universe: its version is {version}."
+        raise RegistryStateError(message, hint="It must be a whole number.")
+    try:
+        return Universe(config)
+    except ContentError as error:
+        # Behind the sentence of a malformed configuration stands an error of Python.
+        reason = error.message if error.__cause__ is None else "an element does not have the form that it needs."
+        message = f"{what} is not a dimension universe: {reason[0].lower()}{reason[1:]}"
+        raise RegistryStateError(message, hint=None if error.__cause__ is None else needed) from error
 
 
 def _read_dynamic(
@@ -242,7 +332,7 @@ def _read_dynamic(
 
 def _obscore(attributes: Mapping[str, str]) -> dict[str, Any] | None:
     text = attributes.get(CONFIGURATIONS["obscore-config"])
-    return parse_json(text, "The obscore configuration") if text is not None else None
+    return _parse_config(text, "The obscore configuration") if text is not None else None
 
 
 def read_stamps(connection: sa.Connection, namespace: str | None, tables: Iterable[str]) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ from .models import ComponentStatus, ComponentVersion, LogEntry, Stamping, Statu
 from .naming import revision_id
 from .planner import make_plan
 from .releases import Releases
-from .state import LOG_PREFIX, PATCHES, read_attributes, read_recorded, write_stamps
+from .state import LOG_PREFIX, PATCHES, read_recorded, require_attributes, require_known, table_names, write_stamps
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -47,7 +47,7 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
         version = recorded.state.get(component)
         if version is None:
             continue
-        newest = _newest(catalog, version)
+        newest = _newest(catalog, version, repository.name)
         steps = 0
         if newest != version:
             try:
@@ -77,11 +77,11 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
     )
 
 
-def _newest(catalog: Catalog, version: ComponentVersion) -> ComponentVersion:
+def _newest(catalog: Catalog, version: ComponentVersion, where: str) -> ComponentVersion:
     known = catalog.versions.get(version.component, {}).get(version.implementation)
     if version.component in CONFIGURATIONS and not known:
         return version
-    catalog.require(version)
+    require_known(catalog, version, where=where)
     return catalog.newest(version.component, version.implementation)
 
 
@@ -90,9 +90,9 @@ def _notes(recorded: Recorded) -> list[str]:
         return ["not stamped: no alembic_version table (registrytool does not need it)"]
     notes = []
     missing = recorded.expected_stamps - recorded.stamps
-    foreign = recorded.stamps - recorded.expected_stamps - PATCHES
-    if foreign:
-        notes.append(f"alembic_version contradicts butler_attributes: {', '.join(sorted(foreign))}")
+    if recorded.foreign_stamps:
+        foreign = ", ".join(recorded.foreign_stamps)
+        notes.append(f"alembic_version contradicts butler_attributes, and nothing can be migrated: {foreign}")
     elif missing:
         notes.append(f"alembic_version lacks {', '.join(sorted(missing))}")
     return notes
@@ -113,8 +113,9 @@ def registry_log(repository: Repository) -> list[LogEntry]:
     """
     database = Database.of(repository)
     with database.read() as connection:
-        read_recorded(connection, database.namespace, Catalog(), where=repository.name)
-        attributes = read_attributes(connection, database.namespace)
+        # The versions do not matter here: also a registry that is too new has a log.
+        tables = table_names(connection, database.namespace)
+        attributes = require_attributes(connection, database.namespace, tables, where=repository.name)
     entries = []
     for name in sorted(attributes):
         if name.startswith(LOG_PREFIX):

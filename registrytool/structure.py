@@ -225,8 +225,8 @@ def _from_table(table: sa.Table, dialect: str) -> Table:
         table.name,
         {column.name: _from_column(column, dialect) for column in table.columns},
         tuple(key.columns.keys()),
-        # PostgreSQL names what has no name; SQLite does not.
-        None if dialect == "sqlite" else f"{table.name}_pkey",
+        # PostgreSQL names what has no name, and shortens the table's for it; SQLite does not.
+        None if dialect == "sqlite" else f"{table.name[:58]}_pkey",
         _sorted(foreign_keys),
         _sorted(uniques),
         _sorted(checks),

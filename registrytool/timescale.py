@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -45,28 +46,30 @@ def leap_seconds() -> tuple[Leap, ...]:
 
 
 @cache
-def _rubber() -> tuple[int, int]:
-    """Return TAI - UTC at 1970-01-01 in ns, and how much it grew in a day, in ns, until the end of 1971."""
+def _rubber() -> tuple[int, Fraction]:
+    """Return TAI - UTC at 1970-01-01 in ns, and how fast it grew with UTC until the end of 1971."""
     import erfa
 
     first, second = (round(float(erfa.dat(1970, 1, day, 0.0)) * 1_000_000_000) for day in (1, 2))
-    return first, second - first
+    # Lowest terms, so that nothing overflows: 3 ns in 0.1 s.
+    return first, Fraction(second - first, 86_400_000_000_000)
 
 
-def tai_minus_utc(utc_s: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def tai_minus_utc(utc_ns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return the expression for TAI - UTC in nanoseconds.
 
     Parameters
     ----------
-    utc_s : `sqlalchemy.ColumnElement`
-        Seconds since 1970 in UTC, an integer.
+    utc_ns : `sqlalchemy.ColumnElement`
+        Nanoseconds since 1970 in UTC, an integer that does not count leap seconds.
     """
-    start, per_day = _rubber()
+    start, rate = _rubber()
     # Newest first: nearly all dates are decided by the first comparison.
     whens = [
-        (utc_s >= _int(leap.utc_s), _int(leap.tai_minus_utc_s * 1_000_000_000)) for leap in reversed(leap_seconds())
+        (utc_ns >= _int(leap.utc_s * 1_000_000_000), _int(leap.tai_minus_utc_s * 1_000_000_000))
+        for leap in reversed(leap_seconds())
     ]
-    growing = _int(start) + utc_s * _int(per_day) // _int(86400)
+    growing = _int(start) + utc_ns * _int(rate.numerator) // _int(rate.denominator)
     return sa.case(*whens, else_=growing)
 
 
@@ -80,7 +83,7 @@ def tai_ns_to_utc_offset(tai_ns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]
     tai_ns : `sqlalchemy.ColumnElement`
         Nanoseconds since 1970-01-01 00:00 TAI.
     """
-    start, per_day = _rubber()
+    start, rate = _rubber()
     whens = [
         (
             tai_ns >= _int((leap.utc_s + leap.tai_minus_utc_s) * 1_000_000_000),
@@ -88,9 +91,8 @@ def tai_ns_to_utc_offset(tai_ns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]
         )
         for leap in reversed(leap_seconds())
     ]
-    # Within the rubber seconds the rate is so near to one that the TAI time does as well as the UTC time.
-    day = _int(86400000000000)
-    growing = _int(start) + (tai_ns - _int(start)) / day * sa.literal_column(str(per_day))
+    # The rate is per UTC, and a TAI time holds what has grown already.
+    growing = _int(start) + (tai_ns - _int(start)) * _int(rate.numerator) // _int(rate.denominator + rate.numerator)
     return sa.case(*whens, else_=growing)
 
 
@@ -112,8 +114,8 @@ def utc_to_tai_ns(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
     if dialect == "postgresql":
         # A double holds microseconds since 1970 exactly until the year 2255; numeric arithmetic takes longer.
         micro = sa.cast(sa.func.round(sa.func.date_part("epoch", column) * sa.literal_column("1e6")), sa.BigInteger)
-        seconds = sa.cast(sa.func.floor(sa.func.date_part("epoch", column)), sa.BigInteger)
-        return micro * _int(1000) + tai_minus_utc(seconds)
+        utc_ns = micro * _int(1000)
+        return utc_ns + tai_minus_utc(utc_ns)
     # Rounding: SQLite takes a fraction of 0.9995 and more for the next second.
     seconds = sa.cast(sa.func.strftime("%s", sa.func.substr(column, 1, 19)), sa.BigInteger)
     digits = sa.func.substr(sa.func.substr(column, 21).concat("000000"), 1, 6)
@@ -121,7 +123,8 @@ def utc_to_tai_ns(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
         (sa.func.length(column) == 19, _int(0)),
         (sa.func.substr(column, 20, 1) == ".", sa.cast(digits, sa.BigInteger)),
     )
-    return seconds * _int(1000000000) + fraction * _int(1000) + tai_minus_utc(seconds)
+    utc_ns = seconds * _int(1000000000) + fraction * _int(1000)
+    return utc_ns + tai_minus_utc(utc_ns)
 
 
 def tai_ns_to_utc(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
@@ -134,14 +137,15 @@ def tai_ns_to_utc(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
     dialect : `str`
         ``sqlite`` or ``postgresql``.
     """
-    utc_ns = column - tai_ns_to_utc_offset(column)
+    # Counted from a day earlier: the first seconds of 1970 TAI are still 1969 in UTC, and division cuts towards zero.
+    micro = (column - tai_ns_to_utc_offset(column) + _int(86_400_000_000_000)) // _int(1000)
     if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql
 
-        epoch = sa.cast(sa.literal_column("'1970-01-01'"), postgresql.TIMESTAMP())
         microsecond = sa.cast(sa.literal_column("'1 microsecond'"), postgresql.INTERVAL())
-        return epoch + microsecond * (utc_ns // _int(1000))
-    seconds = utc_ns // _int(1000000000)
-    micro = utc_ns % _int(1000000000) // _int(1000)
-    text = sa.func.strftime("%Y-%m-%d %H:%M:%S", seconds, "unixepoch")
-    return sa.case((micro == 0, text), else_=text.concat(sa.func.printf(".%06d", micro)))
+        epoch = sa.cast(sa.literal_column("'1969-12-31'"), postgresql.TIMESTAMP())
+        # The operator is named, since SQLAlchemy does not know that intervals can be multiplied.
+        return epoch + microsecond.op("*", return_type=postgresql.INTERVAL())(micro)
+    text = sa.func.strftime("%Y-%m-%d %H:%M:%S", micro // _int(1000000) - _int(86400), "unixepoch")
+    fraction = micro % _int(1000000)
+    return sa.case((fraction == 0, text), else_=text.concat(sa.func.printf(".%06d", fraction)))

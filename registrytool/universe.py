@@ -55,6 +55,11 @@ class Element:
         """The primary key of a dimension."""
         return self.keys[0]
 
+    @property
+    def checked_fields(self) -> frozenset[str]:
+        """Alternate keys, and metadata that the universe forbids to be NULL: NOT NULL before week 2023.52 only."""
+        return frozenset({f.name for f in self.keys[1:]} | {f.name for f in self.metadata if not f.nullable})
+
 
 class Universe:
     """A dimension universe.
@@ -117,8 +122,18 @@ class Universe:
         return tuple(tuple(self[n] for n in members if self[n].has_table) for members in families)
 
     def governor(self, element: Element) -> str:
-        """Return the governor dimension that an element belongs to."""
-        return next(name for name in element.required if name in self and self[name].governor)
+        """Return the governor dimension that an element belongs to.
+
+        Raises
+        ------
+        ContentError
+            It belongs to none.
+        """
+        found = next((name for name in element.required if name in self and self[name].governor), None)
+        if found is None:
+            message = f"The element {element.name} has regions, but none of its dimensions is a governor."
+            raise ContentError(message)
+        return found
 
     @property
     def governors(self) -> tuple[Element, ...]:

@@ -9,9 +9,10 @@ from .catalog import Catalog
 from .database import Database
 from .errors import RegistryDriftError
 from .inspection import Inspection, inspect
-from .models import Plan, Verification
+from .models import Difference, Plan, Verification
 from .progress import NullProgress, Progress
 from .runner import Run
+from .state import STAMPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,11 +43,15 @@ def verify_registry(repository: Repository, *, catalog: Catalog | None = None) -
 
 
 def _result(repository: Repository, inspection: Inspection, before: Inspection | None = None) -> Verification:
+    # No other command works with a registry whose revisions contradict its versions, so it cannot be called clean.
+    foreign = [
+        Difference(STAMPS, "revision", name, "unexpected", None, name) for name in inspection.recorded.foreign_stamps
+    ]
     return Verification(
         repository.name,
         inspection.recorded.state,
         len(inspection.expected.tables),
-        inspection.differences,
+        (*inspection.differences, *foreign),
         inspection.notes,
         before.differences if before is not None else (),
     )
@@ -95,6 +100,7 @@ def repair_registry(
     database = Database.of(repository)
     with database.read() as connection:
         before = inspect(connection, database.namespace, catalog, where=repository.name)
+    before.recorded.check_stamps()
     if not before.differences:
         return _result(repository, before)
     if before.unknown:

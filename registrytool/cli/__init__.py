@@ -12,7 +12,10 @@ from registrytool.errors import RegistryToolError
 
 from . import create, history, migrate, schema, status, verify
 from ._options import Format
-from ._output import Settings
+from ._output import Settings, hide_passwords, tell
+
+#: Base of the errors of wrong use; Typer carries its own Click and does not export it.
+_WrongUse: Any = typer.BadParameter.__mro__[1]
 
 
 class _Boundary(TyperGroup):
@@ -29,19 +32,32 @@ class _Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except RegistryToolError as error:
-            typer.echo(f"Error: {error}", err=True)
             found = ctx.find_object(Settings)
             if found is not None and found.verbosity > 0:
-                raise
+                tell(_traceback(error))
+            tell(f"Error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            typer.echo("Interrupted: nothing that was not committed is kept.", err=True)
+            tell("Interrupted: nothing that was not committed is kept.")
             raise typer.Exit(130) from None
+        except _WrongUse as error:
+            # Wrong use quotes what was typed, and that can be a URL.
+            error.message = hide_passwords(error.message)
+            raise
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of an error; the messages of drivers in it are not ours."""
+    import traceback
+
+    return hide_passwords("".join(traceback.format_exception(error)).rstrip())
 
 
 app = typer.Typer(
     name="registrytool",
     cls=_Boundary,
+    # One sentence stays one line, and help is the same in a terminal and in a file.
+    rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -81,4 +97,9 @@ app.add_typer(schema.app, name="schema")
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="registrytool", args=sys.argv[1:])
+    try:
+        app(prog_name="registrytool", args=sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 (a bug keeps its traceback, but not a password in it)
+        tell(_traceback(error))
+        tell("This is a bug in registrytool. Please report it with the lines above.")
+        sys.exit(1)

@@ -41,7 +41,8 @@ Namespace = Annotated[
 ]
 OutputFormat = Annotated[
     Optional[Format],  # noqa: UP045
-    typer.Option("--format", envvar="REGISTRYTOOL_FORMAT", help="How the answer is written."),
+    # The environment variable belongs to the global option alone: here it would win over that one.
+    typer.Option("--format", help="How the answer is written."),
 ]
 ContentFolder = Annotated[
     Optional[Path],  # noqa: UP045

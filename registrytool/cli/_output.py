@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from registrytool.errors import ConfigurationError
+
 from ._options import Format
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200
+    width = None if stream.isatty() else 10_000
     return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
@@ -69,13 +71,17 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table: Table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
         right = bool(column) and column.split(" ")[0] in ("rows", "pending", "size", "steps")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else _safe(str(value)) for value in row))
-    console().print(table)
+    screen = console()
+    with screen.capture() as capture:
+        screen.print(table)
+    for line in capture.get().splitlines():
+        say(line.rstrip())
 
 
 def _safe(text: str) -> str:
@@ -94,22 +100,40 @@ def tell(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def hide_passwords(text: str) -> str:
+    """Return text as it may be shown."""
+    # Starting fast: what is imported here is imported for --help too.
+    from registrytool.config import hide_passwords as hide
+
+    return hide(text)
+
+
+def count(number: int, singular: str) -> str:
+    """Return a number with a noun: ``1 step``, ``2 steps``."""
+    return f"{number} {singular}{'' if number == 1 else 's'}"
+
+
 def parse_settings(values: Sequence[str] | None) -> dict[str, str]:
     """Read options of the form KEY=VALUE.
 
     Raises
     ------
-    typer.BadParameter
+    ConfigurationError
         One has another form.
     """
     result = {}
     for value in values or ():
         key, equals, text = value.partition("=")
         if not equals or not key:
-            message = f"{value!r} does not look like KEY=VALUE."
-            raise typer.BadParameter(message, param_hint="--set")
+            message = f"The option --set {value} does not have the form KEY=VALUE."
+            raise ConfigurationError(message, hint="'registrytool migrate --plan' shows the options of each step.")
         result[key] = text
     return result
+
+
+def is_interactive() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def confirmed(question: str, *, yes: bool) -> None:
@@ -117,11 +141,18 @@ def confirmed(question: str, *, yes: bool) -> None:
 
     Raises
     ------
-    typer.Abort
+    typer.Exit
         The answer is no.
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm(question, abort=True, err=True)
+    if yes or not is_interactive():
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        tell("Nothing was changed.")
+        raise typer.Exit(3)
 
 
 # -- progress -----------------------------------------------------------------

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Settings, Wait, Yes
-from ._output import answer, confirmed, parse_settings, progress, say, show_table, tell
+from ._output import answer, confirmed, count, parse_settings, progress, say, show_table, tell
 
 if TYPE_CHECKING:
-    from registrytool.models import MigrationReport
+    from registrytool.models import MigrationReport, PlannedStep
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,9 +51,14 @@ def migrate(
     """
     from registrytool.catalog import Catalog
     from registrytool.config import Content
+    from registrytool.errors import ConfigurationError
     from registrytool.migrate import MigrateOptions, apply_migration, migration_script, plan_migration
     from registrytool.repository import open_repository
 
+    for one, other, both in (("--plan", "--sql", plan and sql), ("--backup", "--no-backup", backup and no_backup)):
+        if both:
+            message = f"The options {one} and {other} exclude each other."
+            raise ConfigurationError(message, hint="Leave one of them out.")
     catalog = Catalog(Content.find(content))
     repository = open_repository(repo, db=db, namespace=namespace)
     options = MigrateOptions(
@@ -66,7 +71,7 @@ def migrate(
     )
     if sql:
         steps = migration_script(repository, options, catalog=catalog)
-        data = {"registry": repo, "steps": [{"name": n, "statements": s} for n, s in steps]}
+        data = {"registry": repository.name, "steps": [{"name": n, "statements": s} for n, s in steps]}
         answer(context, output, data, lambda: _show_sql(steps))
         return
     report = plan_migration(repository, options, catalog=catalog)
@@ -78,20 +83,25 @@ def migrate(
     if report.work or report.repairs:
         for line in _summary(report):
             tell(line)
-        confirmed(f"Migrate {repo}?", yes=yes)
+        confirmed(f"Migrate {repository.name}?", yes=yes)
     with progress(context) as shown:
         done = apply_migration(repository, options, catalog=catalog, progress=shown)
     answer(context, output, done.to_dict(), lambda: _show_done(done))
 
 
 def _summary(report: MigrationReport) -> list[str]:
-    lines = [f"{report.registry}: {len(report.work)} steps"]
+    lines = [f"{report.registry}: {count(len(report.work), 'step')}"]
     if report.repairs:
         kinds = sorted({str(d.drift) for d in report.repairs})
         lines.append(f"  first, known drift is repaired: {', '.join(kinds)}")
-    lines.extend(f"  {item.step.name}: {item.step.summary}" for item in report.work)
+    lines.extend(f"  {item.step.name}: {_summary_of(item.step)}" for item in report.work)
     lines.extend(f"  note: {warning}" for warning in report.warnings)
     return lines
+
+
+def _summary_of(step: PlannedStep) -> str:
+    """Return what a step does; a step down undoes what its revision says."""
+    return step.summary if step.direction.value == "up" else f"Undo: {step.summary}"
 
 
 def _show_plan(report: MigrationReport) -> None:
@@ -103,11 +113,13 @@ def _show_plan(report: MigrationReport) -> None:
     for item in report.work:
         say("")
         say(f"{item.step.name}  (revision {item.step.revision}, {item.step.direction.value})")
-        say(f"  {item.step.summary}.")
+        say(f"  {_summary_of(item.step)}.")
         if item.step.loses:
             say(f"  loses: {item.step.loses}")
         if not item.step.reversible:
             say("  there is no way back over this step")
+        if item.step.closed:
+            say(f"  the repository must be closed: {item.step.closed}")
         if item.step.options:
             say(f"  options: {', '.join(item.step.options)}")
         many = [t for t in item.tables if t.action != "alter"]
@@ -118,7 +130,7 @@ def _show_plan(report: MigrationReport) -> None:
                 [(t.table, t.action, f"{t.rows:,}" if t.rows is not None else None, t.lock) for t in many],
             )
         if altered:
-            say(f"  {altered} tables change in their definition only")
+            say(f"  {count(altered, 'table')} {'changes' if altered == 1 else 'change'} in the definition only")
         say(f"  after it, can be read by {item.readers}; written by {item.writers}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from ._options import ContentFolder, Dialect, Namespace, OutputFormat, UniverseFile
-from ._output import answer, say, show_table
+from ._output import answer, hide_passwords, say, show_table
 
 if TYPE_CHECKING:
     from registrytool.catalog import Catalog
@@ -52,9 +52,12 @@ def show(
         target or [], dialect=dialect.value, universe=universe, namespace=namespace, catalog=_catalog(content)
     )
     if table is not None and table not in found.structure.tables:
-        message = f"There is no table {table} in {found.target}."
-        raise ConfigurationError(message)
-    answer(context, output, found.to_dict(), lambda: _show(found, table))
+        message = f"There is no table {table} in {hide_passwords(found.target)}."
+        raise ConfigurationError(message, hint="'registrytool schema show' without --table lists the tables.")
+    data = {**found.to_dict(), "target": hide_passwords(found.target)}
+    if table is not None:
+        data["structure"]["tables"] = {table: data["structure"]["tables"][table]}
+    answer(context, output, data, lambda: _show(found, table))
 
 
 def _show(found: Schema, only: str | None) -> None:
@@ -106,6 +109,7 @@ def diff(
     if sides[0].structure.dialect != sides[1].structure.dialect:
         sides[0] = find_schema([a], dialect=dialect.value, namespace=namespace, catalog=catalog)
     found = schema_differences(*sides)
+    a, b = hide_passwords(a), hide_passwords(b)
     data = {"a": a, "b": b, "differences": [d.to_dict() for d in found]}
 
     def table() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo, Wait
-from ._output import answer, say, show_table
+from ._output import answer, count, hide_passwords, say, show_table
 
 if TYPE_CHECKING:
     from registrytool.models import LogEntry, Stamping, Status
@@ -63,9 +63,13 @@ def _show(found: Status) -> None:
     say(f"Butler releases that can read it:  {found.readers}")
     say(f"Butler releases that can write it: {found.writers}")
     for note in found.notes:
-        say(f"Note: {note}")
+        say(f"Note: {note.rstrip('.')}.")
     if found.pending:
-        say(f"{len(found.pending)} steps are pending; 'registrytool migrate {found.registry} --plan' shows them.")
+        are = "is" if len(found.pending) == 1 else "are"
+        say(
+            f"{count(len(found.pending), 'step')} {are} pending; 'registrytool migrate {found.registry} --plan' shows "
+            f"{'it' if len(found.pending) == 1 else 'them'}."
+        )
     else:
         say("Up to date.")
 
@@ -78,7 +82,7 @@ def log(
     from registrytool.status import registry_log
 
     entries = registry_log(open_repository(repo, db=db, namespace=namespace))
-    data = {"registry": repo, "entries": [e.to_dict() for e in entries]}
+    data = {"registry": hide_passwords(repo), "entries": [e.to_dict() for e in entries]}
     answer(context, output, data, lambda: _show_log(entries))
 
 
@@ -123,7 +127,7 @@ def _show_stamping(stamping: Stamping) -> None:
         say("The revisions are right already.")
         return
     for revision in stamping.after:
-        say(f"{revision}{'' if revision in stamping.before else '  added'}")
+        say(f"{revision}  {'kept' if revision in stamping.before else 'added'}")
     for revision in stamping.before:
         if revision not in stamping.after:
             say(f"{revision}  removed")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Settings, Wait, Yes
-from ._output import answer, confirmed, parse_settings, progress, say, show_table
+from ._output import answer, confirmed, count, hide_passwords, parse_settings, progress, say, show_table
 
 if TYPE_CHECKING:
     from registrytool.catalog import Catalog
@@ -45,7 +45,7 @@ def verify(
     catalog = Catalog(Content.find(content))
     repository = open_repository(repo, db=db, namespace=namespace)
     if repair:
-        confirmed(f"Repair known drift in {repo}?", yes=yes)
+        confirmed(f"Repair known drift in {hide_passwords(repo)}?", yes=yes)
         with progress(context) as shown:
             found = repair_registry(
                 repository,
@@ -80,7 +80,8 @@ def _show(found: Verification, catalog: Catalog) -> None:
     from registrytool.drift import load_drift
 
     if found.repaired:
-        say(f"Repaired {len(found.repaired)} differences: {', '.join(sorted({str(d.drift) for d in found.repaired}))}.")
+        names = ", ".join(sorted({str(d.drift) for d in found.repaired}))
+        say(f"Repaired {count(len(found.repaired), 'difference')}: {names}.")
     if found.unknown:
         say("Unknown differences:")
         show_table(
@@ -103,6 +104,9 @@ def _show(found: Verification, catalog: Catalog) -> None:
         say(f"{found.registry}: all {found.tables} tables are what the versions promise.")
     else:
         known = len(found.differences) - len(found.unknown)
-        say(f"{found.registry}: {len(found.differences)} differences, {known} known and {len(found.unknown)} unknown.")
+        differences = count(len(found.differences), "difference")
+        say(f"{found.registry}: {differences}, {known} known and {len(found.unknown)} unknown.")
+        if any(d.kind == "revision" for d in found.unknown):
+            say("'registrytool stamp --purge' rewrites the revisions from the versions.")
         if not found.unknown:
             say("'registrytool verify --repair' mends known drift, and so does every migration.")

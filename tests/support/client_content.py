@@ -98,6 +98,10 @@ class Database:
         self.namespace: str | None = registry.get("namespace")
         self.tables = set(sqlalchemy.inspect(self.engine).get_table_names(schema=self.namespace))
 
+    def columns(self, table: str) -> set[str]:
+        """Return the names of the columns of a table."""
+        return {c["name"] for c in sqlalchemy.inspect(self.engine).get_columns(table, schema=self.namespace)}
+
     def rows(self, columns: str, table: str, rest: str = "") -> list[dict[str, Any]]:
         """Return selected columns of a table, as mappings."""
         schema = f'"{self.namespace}".' if self.namespace else ""
@@ -257,10 +261,9 @@ class Reader:
         else:
             times = "lower(run.timespan) AS b, upper(run.timespan) AS e"
         schema = f'"{self.database.namespace}".' if self.database.namespace else ""
-        columns = self.database.rows("*", "run", "LIMIT 1")
         name = "run.name"
         join = ""
-        if columns and "collection_id" in columns[0]:
+        if "collection_id" in self.database.columns("run"):
             name = "collection.name"
             join = f"JOIN {schema}collection ON collection.collection_id = run.collection_id"
         rows = self.database.rows(f"{name} AS name, run.host AS host, {times}", "run", join)

@@ -931,6 +931,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("repo", help="folder to create")
+    parser.add_argument("--existing", action="store_true", help="fill a repository that exists and is empty")
+    parser.add_argument("--empty", action="store_true", help="only create the repository")
     parser.add_argument("--db", help="URL of the registry database; default: SQLite in the folder")
     parser.add_argument("--namespace", help="database schema, PostgreSQL only")
     parser.add_argument("--universe", help="YAML file of another dimension universe")
@@ -948,7 +950,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rng = random.Random(options.seed)  # noqa: S311 - content, not secrets
     seeded_uuids(options.seed)
     warnings.simplefilter("ignore")
-    make_repository(options)
+    if not options.existing:
+        make_repository(options)
+    if options.empty:
+        return 0
     filler = Filler(options.repo, rng)
     filler.fill()
     filler.add_volume(options.datasets)

@@ -41,7 +41,7 @@ def upgrade(step: Step) -> None:
                 else f"Set {element.name}.{name} of these records and run the same command again."
             )
             step.refuse_if(
-                sa.select(*(table.c[key] for key in table.primary_key.columns)).where(table.c[name].is_(None)),
+                sa.select(*table.primary_key.columns).where(table.c[name].is_(None)),
                 f"{{count}} records of {element.name} have no {name}, the first one is ({{first}}).",
                 hint,
             )

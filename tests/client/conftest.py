@@ -1,0 +1,94 @@
+"""The Butler client, as the tests of this folder use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from sqlalchemy.engine import make_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.places import Place
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+Content = dict[str, Any]
+
+
+class ClientError(AssertionError):
+    """A program that uses the client has failed."""
+
+
+class Client:
+    """Runs the programs ``tests/support/client_*.py`` with the client's Python."""
+
+    def __init__(self, server: subprocess.Popen[str]) -> None:
+        self._server = server
+
+    def run(self, program: str, *arguments: object, password: str | None = None) -> str:
+        """Run a program and return its output.
+
+        Parameters
+        ----------
+        program : `str`
+            Its file name.
+        *arguments : `object`
+            Words of its command line; each as ``str`` gives it.
+        password : `str`, optional
+            For PostgreSQL, where the URL in ``butler.yaml`` has none.
+        """
+        request = {
+            "arguments": [str(SUPPORT / program), *map(str, arguments)],
+            "environment": {"PGPASSWORD": password} if password else {},
+        }
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        line = self._server.stdout.readline()
+        if not line:
+            raise ClientError("The server of the client has ended; its standard error says why.")
+        answer = json.loads(line)
+        if answer["status"] != 0:
+            message = f"{program} {' '.join(map(str, arguments))}: status {answer['status']}\n{answer['stderr']}"
+            raise ClientError(message)
+        return cast("str", answer["stdout"])
+
+    def content(self, folder: Path, password: str | None = None, *, then_write: bool = False) -> Content:
+        """Return what the client sees in a repository; afterwards let it write there and read that back."""
+        options = ["--write-probe"] if then_write else []
+        return cast("Content", json.loads(self.run("client_content.py", folder, *options, password=password)))
+
+    def make(self, place: Place, *options: object, universe: int | None = None) -> None:
+        """Make a repository, filled unless ``--empty`` is among the options."""
+        words = list(options)
+        if place.dialect == "postgresql":
+            words += ["--db", place.url, "--namespace", place.namespace]
+        if universe is not None:
+            words += ["--universe", universe_of_client(universe)]
+        self.run("client_fill.py", place.folder, *words, password=password_of(place))
+
+
+def universe_of_client(version: int) -> str:
+    """Return where the client itself keeps a dimension universe: it shall not depend on ours."""
+    return f"resource://lsst.daf.butler/configs/old_dimensions/daf_butler_universe{version}.yaml"
+
+
+def password_of(place: Place) -> str | None:
+    """Return the password of a place, which ``registrytool create`` does not write into ``butler.yaml``."""
+    password = make_url(place.url).password
+    return str(password) if password else None
+
+
+@pytest.fixture(scope="session")
+def client(client_python: Path) -> Iterator[Client]:
+    """Return the client; importing it takes longer than most tests here, so this happens once."""
+    command = [client_python, SUPPORT / "client_server.py"]
+    # Its standard error is that of pytest: a server that cannot start says why there.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield Client(server)

@@ -1,0 +1,3 @@
+"""A script that cannot be executed."""
+
+raise RuntimeError("out of order")

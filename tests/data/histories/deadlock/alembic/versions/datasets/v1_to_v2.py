@@ -1,0 +1,20 @@
+"""Datasets 2."""
+
+from typing import Any
+
+component, implementation, version = "datasets", "Plain", "2"
+
+revision = "d20000000002"
+down_revision = "d20000000001"
+branch_labels = None
+depends_on = None
+
+needs = {"attributes": "2"}
+
+
+def upgrade(step: Any) -> None:
+    step.reshape()
+
+
+def downgrade(step: Any) -> None:
+    step.reshape()

@@ -1,0 +1,18 @@
+"""From one to three at once."""
+
+from typing import Any
+
+component, implementation, version = "attributes", "Plain", "3"
+
+revision = "a00000000013"
+down_revision = "a00000000001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade(step: Any) -> None:
+    step.reshape()
+
+
+def downgrade(step: Any) -> None:
+    step.reshape()

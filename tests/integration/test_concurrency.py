@@ -1,0 +1,368 @@
+"""What happens when somebody else works in the same registry, and when the server goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+
+from registrytool.database import sqlite_lock_holder
+from tests.integration.test_crash import PROGRAM, checksums, fill_registry, finished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.places import Place, Run
+
+pytestmark = pytest.mark.slow
+
+MIGRATE = ("--yes", "--no-backup")
+
+
+# -- helpers --------------------------------------------------------------------
+
+
+def words_of(place: Place) -> list[str]:
+    return [place.url, *(("--namespace", place.namespace) if place.namespace else ())]
+
+
+def file_of(place: Place) -> Path:
+    return Path(sa.make_url(place.url).database or "")
+
+
+def make(place: Place, folder: Path) -> None:
+    outcome = finished("create", folder, "--at", "w_2023_32", "--db", *words_of(place))
+    assert outcome.returncode == 0, outcome.stderr
+    fill_registry(place.url, place.namespace, 100)
+
+
+@pytest.fixture
+def registry(place: Place, tmp_path: Path) -> Place:
+    make(place, tmp_path / "made")
+    return place
+
+
+@contextlib.contextmanager
+def running(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in the background; it is killed if the test fails before its end."""
+    command = [sys.executable, "-c", PROGRAM, *(str(w) for w in words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def error_of(process: subprocess.Popen[str]) -> str:
+    """Wait for a command that is refused; return the sentence."""
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 3, told
+    return sentence(told)
+
+
+def sentence(told: str) -> str:
+    """Return the one line that begins with "Error"; nothing follows it."""
+    lines = told.splitlines()
+    assert lines, "nothing was said"
+    assert lines[-1].startswith("Error: "), told
+    assert "Traceback" not in told
+    return lines[-1].removeprefix("Error: ")
+
+
+def await_true(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "waited for a minute"
+        time.sleep(0.002)
+
+
+def client(place: Place, application: str = "a notebook") -> psycopg2.extensions.connection:
+    url = sa.make_url(place.url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg2.connect(url, application_name=application)
+
+
+def ask(place: Place, query: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(client(place, "the test")) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def advisory_lock_holders(place: Place) -> list[int]:
+    rows = ask(
+        place,
+        "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database "
+        "WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()",
+    )
+    return [int(str(pid)) for (pid,) in rows]
+
+
+def waiting_sessions(place: Place) -> list[int]:
+    rows = ask(
+        place,
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND application_name LIKE 'registrytool%'",
+    )
+    return [int(str(pid)) for (pid,) in rows]
+
+
+def has_run_lock(place: Place, process: subprocess.Popen[str]) -> bool:
+    if place.dialect == "sqlite":
+        return sqlite_lock_holder(file_of(place)).startswith(f"process {process.pid} ")
+    return bool(advisory_lock_holders(place))
+
+
+def stop_with_run_lock(place: Place, process: subprocess.Popen[str]) -> None:
+    """Wait until a migration has the run lock, then let it stand still."""
+    await_true(lambda: has_run_lock(place, process) or process.poll() is not None)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert has_run_lock(place, process), "it was too fast"
+
+
+@contextlib.contextmanager
+def locked_by_client(place: Place, statement: str | None = None) -> Iterator[int]:
+    """Hold a lock as an ordinary client does that is in the middle of something; give its session or process."""
+    if place.dialect == "sqlite":
+        # In a process of its own: locks of the operating system belong to processes.
+        code = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE');"
+            "c.execute(sys.argv[2]) if sys.argv[2] else None; print('ready', flush=True); input(); c.execute('COMMIT')"
+        )
+        command = [sys.executable, "-c", code, str(file_of(place)), statement or ""]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process.pid
+            process.communicate("\n")
+        assert process.returncode == 0
+        return
+    with contextlib.closing(client(place)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f'SET search_path TO "{place.namespace}"')
+        cursor.execute(statement or "SELECT count(*) FROM visit_system_membership")
+        yield connection.get_backend_pid()
+
+
+# -- two that want the same -----------------------------------------------------
+
+
+def test_a_second_migration_is_refused_and_says_who_runs_the_first(registry: Place) -> None:
+    old = checksums(registry.url, registry.namespace)
+    with running("migrate", *words_of(registry), *MIGRATE) as first:
+        stop_with_run_lock(registry, first)
+
+        second = finished("migrate", *words_of(registry), *MIGRATE, "--wait", "0.5")
+
+        assert second.returncode == 3
+        assert second.stdout == ""
+        said = sentence(second.stderr)
+        assert said.endswith("holds the lock. Wait until it has finished and run the same command again.")
+        if registry.dialect == "sqlite":
+            assert f": process {first.pid} (" in said
+            assert " migrate " in said
+        else:
+            assert re.search(r": session \d+ of user \w+ from [\w.:]+ \(registrytool .*\)", said), said
+            assert f"session {advisory_lock_holders(registry)[0]} " in said
+        password = sa.make_url(registry.url).password
+        assert password is None or str(password) not in second.stderr
+        assert checksums(registry.url, registry.namespace) == old
+
+        os.kill(first.pid, signal.SIGCONT)
+        _, told = first.communicate(timeout=60)
+        assert first.returncode == 0, told
+    assert finished("verify", *words_of(registry)).returncode == 0
+    assert checksums(registry.url, registry.namespace)["log"] == "1"
+
+
+def test_of_two_migrations_that_start_together_one_migrates_and_both_end_well(registry: Place) -> None:
+    with (
+        running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as first,
+        running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as second,
+    ):
+        told = [p.communicate(timeout=120) for p in (first, second)]
+        assert [first.returncode, second.returncode] == [0, 0], told
+
+    assert checksums(registry.url, registry.namespace)["log"] == "1"
+    assert finished("verify", *words_of(registry)).returncode == 0
+
+
+def test_of_two_creations_that_start_together_one_makes_a_whole_repository(place: Place) -> None:
+    root = place.folder.parent / "made"
+    database = ("--db", *words_of(place)) if place.dialect == "postgresql" else ()
+    with running("create", root, *database) as first, running("create", root, *database) as second:
+        told = [p.communicate(timeout=60)[1] for p in (first, second)]
+        codes = sorted([first.returncode, second.returncode])
+
+    assert codes == [0, 3], told
+    outcome = finished("verify", root, *(("--db", place.url) if database else ()))
+    assert outcome.returncode == 0, outcome.stderr
+
+
+# -- readers and other clients --------------------------------------------------
+
+
+def test_status_and_verify_read_the_old_state_while_a_migration_begins(registry: Place, run: Run) -> None:
+    with running("migrate", *words_of(registry), *MIGRATE) as first:
+        stop_with_run_lock(registry, first)
+
+        status = finished("status", *words_of(registry), "--format", "json")
+        verification = finished("verify", *words_of(registry))
+
+        assert status.returncode == 4, status.stderr
+        assert not json.loads(status.stdout)["current"]
+        assert verification.returncode == 0, verification.stderr
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_status_reads_the_old_state_while_a_migration_has_locked_its_tables(registry: Place) -> None:
+    # The lock of the client is on the last table, so that the migration has locked all others when it waits.
+    with (
+        locked_by_client(registry, "SELECT count(*) FROM visit_system_membership"),
+        running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as first,
+    ):
+        await_true(lambda: waiting_sessions(registry))
+
+        with running("status", *words_of(registry), "--format", "json") as second:
+            answer, told = second.communicate(timeout=20)
+
+        assert second.returncode == 4, told
+        assert not json.loads(answer)["current"]
+        first.kill()
+
+
+def test_a_client_with_a_lock_makes_a_migration_refuse_after_the_wait_and_is_named(registry: Place) -> None:
+    old = checksums(registry.url, registry.namespace)
+    with locked_by_client(registry) as holder:
+        begun = time.monotonic()
+
+        refused = finished("migrate", *words_of(registry), *MIGRATE, "--wait", "1.5")
+
+        elapsed_s = time.monotonic() - begun
+        assert refused.returncode == 3, refused.stderr
+        said = sentence(refused.stderr)
+        if registry.dialect == "sqlite":
+            assert f": process {holder} (" in said
+        else:
+            assert f": session {holder} of user " in said
+            assert "(a notebook)" in said
+        assert said.count("holds the lock.") == 1
+        assert 1.5 < elapsed_s < 20
+    assert checksums(registry.url, registry.namespace) == old
+
+
+def test_an_exposure_that_is_inserted_while_a_migration_waits_is_kept(registry: Place) -> None:
+    lite = registry.dialect == "sqlite"
+    insert = (
+        "INSERT INTO exposure (instrument, id, physical_filter, obs_id, observation_type, day_obs, seq_num, group_name,"
+        " group_id, has_simulated) VALUES ('LSSTCam', 4711, 'r_57', 'the last one', 'science', 20230401, 1, "
+        f"'a group of its own', 4711, {'0' if lite else 'false'})"
+    )
+    with running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as migration:
+        with locked_by_client(registry, insert):
+            if lite:
+                # Nothing shows that a process waits for an SQLite file; it has had the time to come there.
+                time.sleep(4)
+            else:
+                await_true(lambda: waiting_sessions(registry))
+            assert migration.poll() is None
+        _, told = migration.communicate(timeout=60)
+        assert migration.returncode == 0, told
+
+    engine = sa.create_engine(registry.url, poolclass=sa.NullPool)
+    prefix = f"{registry.namespace}." if registry.namespace else ""
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            f'SELECT e."group", d.id FROM {prefix}exposure AS e JOIN {prefix}day_obs AS d ON d.id = e.day_obs '
+            f'JOIN {prefix}"group" AS g ON g.name = e."group" WHERE e.id = 4711'
+        ).all()
+    assert [tuple(row) for row in found] == [("a group of its own", 20230401)]
+
+
+def test_a_write_of_a_client_that_comes_too_late_waits_or_fails_but_is_not_lost_silently(registry: Place) -> None:
+    with running("migrate", *words_of(registry), *MIGRATE) as migration:
+        stop_with_run_lock(registry, migration)
+        if registry.dialect == "sqlite":
+            with (
+                contextlib.closing(sqlite3.connect(file_of(registry), timeout=0.2)) as connection,
+                pytest.raises(sqlite3.OperationalError, match="locked"),
+            ):
+                connection.execute("INSERT INTO instrument (name) VALUES ('DECam')")
+            os.kill(migration.pid, signal.SIGCONT)
+            _, told = migration.communicate(timeout=60)
+            assert migration.returncode == 0, told
+            return
+        with contextlib.closing(client(registry)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(f'INSERT INTO "{registry.namespace}".instrument (name, detector_max) VALUES (%s, 1)', ["N"])
+        os.kill(migration.pid, signal.SIGCONT)
+        _, told = migration.communicate(timeout=60)
+        assert migration.returncode == 0, told
+    assert ask(registry, f"SELECT count(*) FROM \"{registry.namespace}\".instrument WHERE name = 'N'") == [(1,)]
+
+
+# -- the run lock ---------------------------------------------------------------
+
+
+def test_the_run_lock_vanishes_with_its_process(registry: Place) -> None:
+    with running("migrate", *words_of(registry), *MIGRATE) as first:
+        stop_with_run_lock(registry, first)
+        first.kill()
+        first.wait()
+    if registry.dialect == "postgresql":
+        await_true(lambda: not advisory_lock_holders(registry))
+
+    second = finished("migrate", *words_of(registry), *MIGRATE)
+
+    assert second.returncode == 0, second.stderr
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_migrations_in_two_namespaces_do_not_hinder_each_other(registry: Place, tmp_path: Path) -> None:
+    other = [registry.url, "--namespace", "other"]
+    assert finished("create", tmp_path / "other", "--at", "w_2023_32", "--db", *other).returncode == 0
+    with running("migrate", *words_of(registry), *MIGRATE) as first:
+        stop_with_run_lock(registry, first)
+
+        second = finished("migrate", *other, *MIGRATE)
+
+        assert second.returncode == 0, second.stderr
+        os.kill(first.pid, signal.SIGCONT)
+        _, told = first.communicate(timeout=60)
+        assert first.returncode == 0, told
+    for words in (words_of(registry), other):
+        assert finished("verify", *words).returncode == 0
+
+
+# -- a server that goes away ----------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.mark.parametrize("victim", ["the session that migrates", "the session with the run lock"])
+def test_a_migration_that_loses_a_session_fails_with_one_sentence_and_changes_nothing(
+    registry: Place, victim: str
+) -> None:
+    old = checksums(registry.url, registry.namespace)
+    with running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as migration:
+        with locked_by_client(registry):
+            await_true(lambda: waiting_sessions(registry))
+            find = waiting_sessions if victim == "the session that migrates" else advisory_lock_holders
+            (session,) = find(registry)
+            assert ask(registry, f"SELECT pg_terminate_backend({session}, 10000)") == [(True,)]
+            if victim == "the session that migrates":
+                said = error_of(migration)
+        if victim == "the session with the run lock":
+            said = error_of(migration)
+
+    assert said.startswith("Cannot migrate "), said
+    assert checksums(registry.url, registry.namespace) == old
+    again = finished("migrate", *words_of(registry), *MIGRATE)
+    assert again.returncode == 0, again.stderr

@@ -1,0 +1,1 @@
+"""Claims about the content: schemas, steps and releases."""

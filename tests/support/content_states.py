@@ -1,0 +1,62 @@
+"""States and steps of the project's own content, to parametrise tests with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registrytool.catalog import Catalog
+from registrytool.config import Content
+from registrytool.history import History
+from registrytool.models import ComponentVersion, State
+from registrytool.releases import Releases
+
+if TYPE_CHECKING:
+    from registrytool.history import Edge
+    from registrytool.models import Release
+
+CATALOG = Catalog(Content.find())
+HISTORY = History(CATALOG.content)
+EDGES = list(HISTORY.edges())
+STEPS = [edge for edge in EDGES if edge.start is not None]
+
+NAME_KEY = ComponentVersion("collections", "NameKeyCollectionManager", "2.0.0")
+
+
+def edge_name(edge: Edge) -> str:
+    """Name a step, for the names of tests."""
+    start = edge.start.version if edge.start is not None else "none"
+    return f"{edge.end.component}-{edge.end.implementation}-{start}-{edge.end.version}"
+
+
+def creatable(state: State) -> bool:
+    """Whether the content defines all versions of a state, the universe included."""
+    if state.get("dimensions-config") is None:
+        return False
+    return all(
+        v.version in CATALOG.versions[v.component].get(v.implementation, ()) for v in state.components.values()
+    )
+
+
+def releases() -> list[Release]:
+    """Return the releases of which the content has the state, from w_2021_38 on."""
+    return [r for r in Releases(CATALOG).known() if creatable(r.state)]
+
+
+def start_of(edge: Edge) -> State:
+    """Return a state in which a step begins: the newest that a release had, if any."""
+    assert edge.start is not None
+    found = [r.state for r in releases() if r.state.get(edge.start.component) == edge.start]
+    newest = max((r.state for r in releases()), key=lambda s: int(s["dimensions-config"].version))
+    return found[-1] if found else newest.replace(edge.start)
+
+
+def oldest_reachable(state: State) -> State:
+    """Return the oldest state from which steps lead to this one, and to which they lead back."""
+    back = {e.end: e.start for e in STEPS if e.revision.reversible and e.start is not None}
+    oldest = []
+    for found in state.components.values():
+        version = found
+        while version in back and back[version].implementation == version.implementation:
+            version = back[version]
+        oldest.append(version)
+    return state.replace(*oldest)
