@@ -347,20 +347,21 @@ class Catalog:
 
     @cached_property
     def versions(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-        """Versions by component and implementation, oldest first."""
+        """Versions by component and implementation, oldest first; what a project adds comes before what is below."""
         result: dict[str, dict[str, tuple[str, ...]]] = {}
         for component in COMPONENTS:
-            folder = self.content.schemas / component
-            found = {}
-            for directory in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if not directory.is_dir() or directory.name.startswith(("_", ".")):
-                    continue
-                if component in CONFIGURATIONS:
-                    names = [p.stem for p in directory.glob("*.yaml") if p.stem.isdigit()]
-                else:
-                    names = [v for p in directory.glob("v*.py") if (v := parse_module_name(p.stem)) is not None]
-                found[directory.name] = tuple(sorted(names, key=version_key))
-            result[component] = found
+            found: dict[str, set[str]] = {}
+            for layer in self.content.layers:
+                folder = layer.schemas / component
+                for directory in sorted(folder.iterdir()) if folder.is_dir() else ():
+                    if not directory.is_dir() or directory.name.startswith(("_", ".")):
+                        continue
+                    names = found.setdefault(directory.name, set())
+                    if component in CONFIGURATIONS:
+                        names.update(p.stem for p in directory.glob("*.yaml") if p.stem.isdigit())
+                    else:
+                        names.update(v for p in directory.glob("v*.py") if (v := parse_module_name(p.stem)) is not None)
+            result[component] = {name: tuple(sorted(names, key=version_key)) for name, names in found.items()}
         return result
 
     def require(self, version: ComponentVersion) -> None:
@@ -447,7 +448,7 @@ class Catalog:
 
             self.require(version)
             name = module_name(version.version)
-            path = self.content.schemas / version.component / version.implementation / f"{name}.py"
+            path = self.content.schema_file(version.component, version.implementation, f"{name}.py")
             spec = spec_from_file_location(f"registrytool_schema_{version.component}_{name}", path)
             if spec is None or spec.loader is None:
                 message = f"Cannot load {path}."
@@ -471,10 +472,10 @@ class Catalog:
         """
         if version not in self._universes:
             self.require(version)
-            folder = self.content.schemas / version.component / version.implementation
-            config = read_yaml(folder / f"{version.version}.yaml")
+            path = self.content.schema_file(version.component, version.implementation, f"{version.version}.yaml")
+            config = read_yaml(path)
             if not isinstance(config, dict):
-                message = f"{folder / version.version}.yaml does not hold a mapping."
+                message = f"{path} does not hold a mapping."
                 raise ContentError(message)
             self._universes[version] = config
         return self._universes[version]

@@ -24,13 +24,19 @@ class Content:
     ----------
     root : `pathlib.Path`
         The folder.
+    below : `Content`, optional
+        Content that this one adds to, file by file: what the folder lacks is taken from there.
     """
 
     root: Path
+    below: Content | None = None
 
     @classmethod
     def find(cls, folder: Path | None = None) -> Content:
         """Find the content.
+
+        A folder with ``schemas/implementations.yaml`` stands alone.  One without it has only what a project adds, such
+        as its own universe and the steps between its versions, and lies over the content of the package.
 
         Parameters
         ----------
@@ -46,7 +52,8 @@ class Content:
         candidates = [folder] if folder is not None else [_PACKAGE / "_content", _PACKAGE.parent]
         for root in candidates:
             if (root / "schemas").is_dir() and (root / "alembic").is_dir():
-                return cls(root.resolve())
+                stands_alone = folder is None or (root / "schemas" / "implementations.yaml").exists()
+                return cls(root.resolve(), None if stands_alone else cls.find())
         message = f"There are no folders schemas/ and alembic/ in {candidates[-1]}."
         raise ConfigurationError(message, hint="Name the folder that holds both with --content.")
 
@@ -60,12 +67,34 @@ class Content:
         """Folder of the migration scripts."""
         return self.root / "alembic"
 
+    @property
+    def layers(self) -> tuple[Content, ...]:
+        """The content itself and all that lies below it, in the order in which files are looked for."""
+        return (self, *(self.below.layers if self.below is not None else ()))
+
+    @property
+    def script_folders(self) -> tuple[Path, ...]:
+        """Folders of migration scripts, of all layers."""
+        folders = (layer.alembic / name for layer in reversed(self.layers) for name in ("versions", "switches"))
+        return tuple(folder for folder in folders if folder.is_dir())
+
+    @property
+    def scripts(self) -> tuple[Path, ...]:
+        """Migration scripts, of all layers; what a project adds comes last."""
+        return tuple(path for folder in self.script_folders for path in sorted(folder.rglob("*.py")))
+
+    def schema_file(self, *parts: str) -> Path:
+        """Return the path of a file in ``schemas/``: that of the first layer that has it, or else where it should be."""
+        paths = [layer.schemas.joinpath(*parts) for layer in self.layers]
+        return next((p for p in paths if p.exists()), paths[0])
+
     @cached_property
     def implementations(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
         """Class names by component and implementation (``implementations.yaml``)."""
-        result = read_yaml(self.schemas / "implementations.yaml")
+        path = self.schema_file("implementations.yaml")
+        result = read_yaml(path)
         if not isinstance(result, dict):
-            message = f"{self.schemas / 'implementations.yaml'} does not hold a mapping."
+            message = f"{path} does not hold a mapping."
             raise ContentError(message)
         return result
 

@@ -174,7 +174,7 @@ def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mappi
         if state.get(component) is not None:
             message = f"A registry cannot be made with {component}: its table follows from a configuration."
             raise ConfigurationError(
-                message, hint="Make it without, and add it by 'registrytool migrate --to obscore=…'."
+                message, hint="Make it without, then migrate it with --to obscore=0.0.1."
             )
     if options.universe is not None:
         universe = _read_universe(options.universe)

@@ -46,7 +46,7 @@ def day_obs_offsets(catalog: Catalog, options: Mapping[str, str]) -> dict[str, l
     ConfigurationError
         The option is malformed.
     """
-    path = catalog.content.schemas / "day-obs-offsets.yaml"
+    path = catalog.content.schema_file("day-obs-offsets.yaml")
     known = read_yaml(path) if path.exists() else {}
     result = {name: [(int(day), int(offset)) for day, offset in pieces] for name, pieces in known.items()}
     for item in filter(None, options.get(DAY_OBS_OPTION, "").split(",")):

@@ -25,7 +25,7 @@ def load_drift(content: Content) -> dict[str, Drift]:
     ContentError
         The file is malformed.
     """
-    path = content.schemas / "drift.yaml"
+    path = content.schema_file("drift.yaml")
     if not path.exists():
         return {}
     judgements = {"harmless": Judgement.HARMLESS, "repair": Judgement.REPAIR}

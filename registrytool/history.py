@@ -90,16 +90,15 @@ class History:
         """
         result: dict[str, Revision] = {}
         faults = []
-        for folder in ("versions", "switches"):
-            for path in sorted((self.content.alembic / folder).rglob("*.py")):
-                try:
-                    revision = _read(path)
-                except ContentError as error:
-                    faults.append(error.message)
-                    continue
-                if revision.id in result:
-                    faults.append(f"{path} and {result[revision.id].path} have the same identifier")
-                result[revision.id] = revision
+        for path in self.content.scripts:
+            try:
+                revision = read_revision(path)
+            except ContentError as error:
+                faults.append(error.message)
+                continue
+            if revision.id in result:
+                faults.append(f"{path} and {result[revision.id].path} have the same identifier")
+            result[revision.id] = revision
         faults.extend(
             f"{r.path} leads on from {r.down}, which does not exist"
             for r in result.values()
@@ -135,8 +134,14 @@ def _circle(revisions: Mapping[str, Revision]) -> list[Revision]:
     return sorted(left.values(), key=lambda r: r.path)
 
 
-def _read(path: Path) -> Revision:
-    """Read one script."""
+def read_revision(path: Path) -> Revision:
+    """Read one script.
+
+    Raises
+    ------
+    ContentError
+        It cannot be executed, or is not a revision.
+    """
     module = execute_script(path)
     try:
         component: str = module.component

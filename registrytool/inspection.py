@@ -55,16 +55,14 @@ def inspect(connection: sa.Connection, namespace: str | None, catalog: Catalog, 
     """
     recorded = read_recorded(connection, namespace, catalog, where=where)
     dialect = connection.dialect.name
-    found = read_structure(connection, namespace)
-    return compare(recorded, found, catalog, dialect, namespace)
-
-
-def compare(recorded: Recorded, found: Structure, catalog: Catalog, dialect: str, namespace: str | None) -> Inspection:
-    """Compare a structure with the snapshot of the state that a registry says it has."""
     metadata = catalog.metadata(
         recorded.state, dialect, recorded.dynamic, universe=recorded.universe, namespace=namespace
     )
-    expected = from_metadata(metadata, dialect)
+    return compare(recorded, read_structure(connection, namespace), catalog, from_metadata(metadata, dialect))
+
+
+def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: Structure) -> Inspection:
+    """Compare a structure with the snapshot of the state that a registry says it has."""
     listed: list[Difference] = []
     notes: list[str] = []
     for difference in differences(expected, found):

@@ -214,7 +214,7 @@ def apply_migration(
     started = time.monotonic()
     with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
         # Again, now that nobody else can change it.
-        run = _prepare(connection, database, repository, options, catalog, progress)
+        run = _prepare(connection, database, repository, options, catalog, progress, before=run)
         if target is not None:
             back_up(database, target, progress)
         run.apply(connection)
@@ -253,9 +253,15 @@ def _prepare(
     options: MigrateOptions,
     catalog: Catalog,
     progress: Progress,
+    before: Run | None = None,
 ) -> Run:
-    """Read the registry, plan, and check what can be checked before the first write."""
+    """Read the registry, plan, and check what can be checked before the first write.
+
+    What was found out before holds if the registry is as it was then.
+    """
     inspection = inspect(connection, database.namespace, catalog, where=repository.name)
+    if before is not None and inspection == before.inspection:
+        return before
     inspection.recorded.check_stamps()
     missing = [d.name for d in inspection.differences if d.kind == "extension"]
     if missing:

@@ -38,7 +38,7 @@ class Releases:
 
     @cached_property
     def _raw(self) -> Mapping[str, Any]:
-        path = self._catalog.content.schemas / "releases.yaml"
+        path = self._catalog.content.schema_file("releases.yaml")
         raw = read_yaml(path)
         if not isinstance(raw, Mapping) or not {"weeks", "releases"} <= raw.keys():
             message = f"{path} does not hold weeks and releases."

@@ -273,17 +273,18 @@ def _parse_url(text: str, root: Path | None = None) -> sa.URL:
         message = f"{hide_passwords(text)!r} is not the URL of a database."
         raise ConfigurationError(message, hint="It looks like sqlite:///PATH or postgresql://HOST/DATABASE.") from error
     if backend in ("postgresql", "postgres"):
-        return _postgresql_url(url)
+        return _postgresql_url(text, url)
     if backend == "sqlite":
         return _sqlite_url(text, url, root)
     message = f"registrytool works with SQLite and PostgreSQL, not with {backend}."
     raise ConfigurationError(message)
 
 
-def _postgresql_url(url: sa.URL) -> sa.URL:
+def _postgresql_url(text: str, url: sa.URL) -> sa.URL:
     """Choose the driver, and put a password where it is known as one, and hidden."""
-    if "@" in (url.host or ""):
-        message = f"The URL {hide_passwords(str(url))} has more than one @."
+    if text.partition("?")[0].count("@") > 1:
+        # The rest of the password would be taken for the host, and be shown.
+        message = f"The URL {hide_passwords(text)} has more than one @."
         raise ConfigurationError(message, hint="Write an @ in a password as %40.")
     query = dict(url.query)
     password = query.pop("password", None)

@@ -22,6 +22,7 @@ from sqlalchemy.schema import (
     SetColumnComment,
     SetTableComment,
 )
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
 
@@ -79,6 +80,8 @@ class Reshape:
         Columns that get another name and keep their values.
     keep_foreign : `bool`, optional
         Keep tables, indexes and sequences that are not wanted: they belong to somebody else.
+    structure : `Structure`, optional
+        The structure of ``after``, if it is known already.
     """
 
     before: Structure
@@ -87,11 +90,12 @@ class Reshape:
     fill: Fill = field(default_factory=dict)
     renames: Renames = field(default_factory=dict)
     keep_foreign: bool = False
+    structure: Structure | None = None
 
     def __post_init__(self) -> None:
         self.dialect = self.before.dialect
         self.namespace = self.after.schema
-        self.target = from_metadata(self.after, self.dialect)
+        self.target = self.structure or from_metadata(self.after, self.dialect)
         self._preparer = DIALECTS[self.dialect].identifier_preparer
         self._definitions = {t.name: t for t in self.after.sorted_tables}
 
@@ -268,7 +272,7 @@ class Reshape:
         executor.execute(_sql("PRAGMA writable_schema = ON"))
         executor.execute(
             sa.text("UPDATE sqlite_master SET sql = :definition WHERE type = 'table' AND name = :name").bindparams(
-                definition=text, name=definition.name
+                sa.bindparam("definition", text, sa.Text()), sa.bindparam("name", definition.name, sa.Text())
             )
         )
         for (number,) in executor.fetch(sa.text("PRAGMA schema_version")):
@@ -391,7 +395,7 @@ class Reshape:
             executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
         values = {c: v for c, v in fill.items() if c in added or have[c].type == want[c].type}
         if values:
-            executor.execute(sa.update(self._widened(definition, added)).values(values))
+            executor.execute(self._update(definition, added, values))
         dropped = [f"DROP COLUMN {self._quote(c)}" for c in have if c not in want and c not in renames]
         if dropped:
             executor.execute(_sql(f"ALTER TABLE {table} {', '.join(dropped)}"))
@@ -409,15 +413,19 @@ class Reshape:
         if clauses:
             executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
 
-    def _widened(self, definition: sa.Table, added: list[str]) -> sa.Table:
-        """Return the table as it was, which expressions refer to, with its new columns."""
-        if self.origin is None:
-            return definition
-        table = self.origin.tables[definition.key]
-        for column in added:
-            if column not in table.c:
-                table.append_column(sa.Column(column, definition.c[column].type))
-        return table
+    def _update(self, definition: sa.Table, added: list[str], values: Mapping[str, Any]) -> sa.Update:
+        """Return the statement that fills columns of a table that has its old and its new ones at the moment."""
+        origin = definition if self.origin is None else self.origin.tables[definition.key]
+        columns = [*origin.columns, *(definition.c[c] for c in added if c not in origin.c)]
+        both = sa.table(origin.name, *(sa.column(c.name, c.type) for c in columns), schema=origin.schema)
+
+        def replace(element: Any, **_: Any) -> Any:
+            """Let expressions refer to that table instead of the old definition."""
+            if element is origin:
+                return both
+            return both.c[element.name] if isinstance(element, sa.Column) and element.table is origin else None
+
+        return sa.update(both).values({c: replacement_traverse(v, {}, replace) for c, v in values.items()})
 
     def _column_text(self, column: sa.Column[Any]) -> str:
         sa.Table("t", sa.MetaData(), column)

@@ -90,10 +90,22 @@ class Run:
 
     def first_snapshot(self) -> Snapshot:
         """Return the registry as its present versions promise it."""
+        return self._first_snapshot
+
+    @cached_property
+    def _first_snapshot(self) -> Snapshot:
         recorded = self.inspection.recorded
         return Snapshot.make(
             self.catalog, recorded.state, self.dialect, recorded.dynamic, recorded.universe, self.namespace
         )
+
+    @cached_property
+    def _snapshots(self) -> list[Snapshot]:
+        """The registry as it shall be after each step."""
+        result: list[Snapshot] = []
+        for step in self.plan.steps:
+            result.append(self.snapshot_after(step, result[-1] if result else self.first_snapshot()))
+        return result
 
     def snapshot_after(self, step: PlannedStep, before: Snapshot) -> Snapshot:
         """Return the registry as it shall be after a step.
@@ -161,15 +173,15 @@ class Run:
 
     def repairs(self) -> Reshape:
         """Return what turns the structure that was found into the one of the snapshot."""
-        return Reshape(self.inspection.found, None, self.first_snapshot().metadata, keep_foreign=True)
+        first = self.first_snapshot()
+        return Reshape(self.inspection.found, None, first.metadata, keep_foreign=True, structure=first.structure)
 
     @cached_property
     def preview(self) -> list[tuple[StepWork, list[Any]]]:
         """What each step would do: its effect on tables, and its statements, written down without a database."""
         modules = _Scripts(self.catalog.content)
         before, result = self.first_snapshot(), []
-        for planned in self.plan.steps:
-            after = self.snapshot_after(planned, before)
+        for planned, after in zip(self.plan.steps, self._snapshots, strict=True):
             recorder = Recorder()
             step = Step(planned, before, after, recorder, self.catalog, options=self.options, accept_loss=True)
             modules.function(planned)(step)
@@ -273,8 +285,7 @@ class Run:
 
         before = self.first_snapshot()
         total = len(self.plan.steps)
-        for number, planned in enumerate(self.plan.steps, start=1):
-            after = self.snapshot_after(planned, before)
+        for number, (planned, after) in enumerate(zip(self.plan.steps, self._snapshots, strict=True), start=1):
             self.progress.step_started(planned.name, number, total)
             started = time.monotonic()
             current.step = Step(
@@ -324,9 +335,8 @@ class Run:
         """
         recorded = read_recorded(connection, self.namespace, self.catalog, where=what)
         found = read_structure(connection, self.namespace)
-        inspection = compare(recorded, found, self.catalog, self.dialect, self.namespace)
-        wrong = [str(d) for d in inspection.differences]
-        if recorded.state != snapshot.state:
+        wrong = [str(d) for d in compare(recorded, found, self.catalog, snapshot.structure).differences]
+        if (recorded.state, recorded.universe) != (snapshot.state, snapshot.universe):
             wrong.insert(0, f"the recorded versions are not those after {what}")
         if wrong:
             raise RegistryDriftError(wrong, when=f" after {what}")
@@ -453,8 +463,7 @@ def alembic_config(content: Content) -> Config:
     config.set_main_option("script_location", escaped(_Content.find().alembic))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("recursive_version_locations", "true")
-    folders = [content.alembic / "versions", content.alembic / "switches"]
-    config.set_main_option("version_locations", "\n".join(escaped(f) for f in folders if f.is_dir()))
+    config.set_main_option("version_locations", "\n".join(escaped(folder) for folder in content.script_folders))
     return config
 
 

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.schema import ExecutableDDLElement
+
 from .catalog import Catalog
 from .create import CreateOptions, wanted_state
 from .database import Database
@@ -122,4 +124,4 @@ def compiled(statement: Any, dialect: str) -> str:
 
 def _literal(statement: Any) -> Mapping[str, bool]:
     # Definitions (CREATE ...) have no values and do not take the argument.
-    return {} if statement.is_ddl else {"literal_binds": True}
+    return {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}

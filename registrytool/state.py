@@ -236,7 +236,8 @@ def require_known(catalog: Catalog, found: ComponentVersion, *, where: str) -> N
     try:
         catalog.require(found)
     except UnknownVersionError as error:
-        raise UnknownVersionError(error.what, error.name, error.known, hint=error.hint, where=where) from None
+        what = error.what.removeprefix("version of ")
+        raise UnknownVersionError(what, error.name, error.known, hint=error.hint, where=where) from None
 
 
 def _parse_config(text: str, what: str) -> dict[str, Any]:

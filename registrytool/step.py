@@ -219,8 +219,14 @@ class Step:
     def create_tables(self) -> None:
         """Make the tables that are new; `reshape` does it otherwise."""
         if not self._created:
-            Reshape(self.before.structure, self.before.metadata, self.after.metadata).create(self._executor)
+            self._reshape().create(self._executor)
             self._created = True
+
+    def _reshape(self, fill: Fill | None = None, renames: Renames | None = None) -> Reshape:
+        before, after = self.before, self.after
+        return Reshape(
+            before.structure, before.metadata, after.metadata, fill or {}, renames or {}, structure=after.structure
+        )
 
     def reshape(self, *, fill: Fill | None = None, renames: Renames | None = None) -> None:
         """Give all tables the structure that the new version has.
@@ -232,7 +238,7 @@ class Step:
         renames : `Renames`, optional
             Columns that get another name: new by old, by table.
         """
-        reshape = Reshape(self.before.structure, self.before.metadata, self.after.metadata, fill or {}, renames or {})
+        reshape = self._reshape(fill, renames)
         self.changes.extend(reshape.changes())
         self.create_tables()
         reshape.alter(self._executor, self._counter(reshape.altered))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(),
-    "postgresql": postgresql.dialect(),  # type: ignore[no-untyped-call]
+    # Without parameters in the style of the driver: a percent sign is itself.
+    "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
 
 #: Extensions that the format needs in the database.

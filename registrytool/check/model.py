@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registrytool.config import Content
 
     from .laboratory import Laboratory
+    from .sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ class Subject:
     content: Content
     base: Content | None = None
     laboratory: Laboratory | None = None
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The files of the content, for rules about files that may be broken."""
+        from .sources import Sources
+
+        return Sources(self.content)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -27,7 +27,7 @@ from registrytool.step import ConnectionExecutor
 from registrytool.universe import Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 #: Required dimensions of the dataset types; those of which a universe does not have all are left out.
 GROUPS: tuple[tuple[str, ...], ...] = (
@@ -46,6 +46,7 @@ DAYS = (20161231, 20200101, 20240229, 20241231)
 OBSERVATION_TYPES = ("science", "unheard of", "dark", "skyflat")
 
 Row = dict[str, Any]
+
 
 @dataclass
 class Filler:
@@ -180,14 +181,32 @@ class Filler:
         return row
 
 
-def _consistent(choices: Sequence[list[Row]], chosen: Row) -> Iterator[Row]:
+def _consistent(choices: Sequence[list[Row]], chosen: Row, known: Sequence[_Known] | None = None) -> Iterator[Row]:
     """Combine values of all foreign keys in all ways in which they do not contradict each other."""
+    known = _by_common_columns(choices) if known is None else known
     if not choices:
         yield chosen
         return
-    for values in choices[0]:
-        if all(chosen.get(c, v) == v for c, v in values.items()):
-            yield from _consistent(choices[1:], chosen | values)
+    common, found = known[0]
+    for values in found.get(tuple(chosen[c] for c in common), ()):
+        yield from _consistent(choices[1:], chosen | values, known[1:])
+
+
+_Known = tuple[list[str], dict[tuple[Any, ...], list[Row]]]
+
+
+def _by_common_columns(choices: Sequence[list[Row]]) -> list[_Known]:
+    """Sort the values of each foreign key by the columns that it shares with those before it."""
+    result: list[_Known] = []
+    before: set[str] = set()
+    for rows in choices:
+        common = sorted(before & rows[0].keys()) if rows else []
+        found: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            found.setdefault(tuple(row[c] for c in common), []).append(row)
+        result.append((common, found))
+        before |= rows[0].keys() if rows else set()
+    return result
 
 
 def _target(key: sa.ForeignKeyConstraint) -> list[str]:

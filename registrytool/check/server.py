@@ -161,7 +161,7 @@ def _local_server() -> Iterator[str]:
     identity: dict[str, Any] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
     # This shell outlives us: when its input ends, be it because we were killed, the server goes.
     script = '{ read -r _; "$1/pg_ctl" stop -s -m immediate -D "$2/data"; rm -rf "$2"; } >/dev/null 2>&1'
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 (the shell of the system, with words of our own)
         ["/bin/sh", "-c", script, "sh", str(programs), str(folder)],
         stdin=subprocess.PIPE,
         cwd="/",

@@ -35,7 +35,7 @@ _SMALL = ("visit_system",)
 
 def size_class(table: str, content: Content) -> str:
     """Return ``big``, ``middle`` or ``small`` for a table."""
-    path = content.schemas / "sizes.yaml"
+    path = content.schema_file("sizes.yaml")
     own = read_yaml(path) if path.exists() else {}
     for patterns in (own, _SIZES):
         for size in ("big", "middle"):

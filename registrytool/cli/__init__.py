@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -10,16 +12,71 @@ from typer.core import TyperGroup
 
 from registrytool.errors import RegistryToolError
 
-from . import create, history, migrate, schema, status, verify
 from ._options import Format
 from ._output import Settings, hide_passwords, tell
 
 #: Base of the errors of wrong use; Typer carries its own Click and does not export it.
 _WrongUse: Any = typer.BadParameter.__mro__[1]
 
+#: Module of each command and group of commands, in the order of the help.
+_MODULES = {
+    "create": "create",
+    "status": "status",
+    "log": "status",
+    "stamp": "status",
+    "verify": "verify",
+    "migrate": "migrate",
+    "history": "history",
+    "releases": "history",
+    "schema": "schema",
+    "revision": "revision",
+}
+
+
+class _Commands(MutableMapping[str, Any]):
+    """All commands; each is made when it is asked for, since to make all of them takes longer than to run one."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            module = import_module(f".{_MODULES[name]}", __name__)
+            part = typer.Typer(rich_markup_mode=None)
+            if hasattr(module, "add_to"):
+                module.add_to(part)
+            else:
+                part.add_typer(module.app, name=name)
+            self._made.update(typer.main.get_group(part).commands)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**_MODULES, **self._made})
+
+    def __len__(self) -> int:
+        return len({**_MODULES, **self._made})
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES or name in self._made
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
 
 class _Boundary(TyperGroup):
     """Turns errors that the user can understand into one sentence on stderr and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, without making them."""
+        del ctx
+        return list(self.commands)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command.
@@ -88,11 +145,6 @@ def _global_options(
 ) -> None:
     del version
     context.obj = Settings(output, verbosity=1 if verbose else -1 if quiet else 0)
-
-
-for _module in (create, status, verify, migrate, history):
-    _module.add_to(app)
-app.add_typer(schema.app, name="schema")
 
 
 def main() -> None:

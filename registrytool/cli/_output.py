@@ -146,11 +146,9 @@ def confirmed(question: str, *, yes: bool) -> None:
     """
     if yes or not is_interactive():
         return
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
+    # Not by typer.confirm, which writes a blank to stdout, where the answer of the command belongs.
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         tell("Nothing was changed.")
         raise typer.Exit(3)
 

@@ -150,7 +150,9 @@ def test_downgrade_leads_back_to_a_revision(repo: Path, place: Place) -> None:
     assert_sound(repo)
 
 
-@pytest.mark.parametrize("words", [("upgrade", "+1"), ("downgrade", "-1"), ("downgrade", "dimensions-config@-1")])
+@pytest.mark.parametrize(
+    "words", [("upgrade", "+1"), ("downgrade", "-1"), ("downgrade", "dimensions-config@-1"), ("downgrade", "base")]
+)
 def test_a_relative_target_is_followed_or_refused_but_never_ignored(repo: Path, words: tuple[str, ...]) -> None:
     before = versions(repo)
 

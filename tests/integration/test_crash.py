@@ -154,9 +154,8 @@ def fill_registry(url: str, namespace: str | None, datasets: int) -> None:
         )
         Reshape(from_metadata(empty, database.dialect), None, full).create(ConnectionExecutor(connection))
         if not lite:
-            connection.execute(sa.text("SELECT set_config('search_path', :name, true)"), {"name": f'"{namespace}"'})
-            if namespace is None:
-                connection.exec_driver_sql("SELECT set_config('search_path', 'public', true)")
+            quoted = connection.dialect.identifier_preparer.quote_identifier(database.namespace or "public")
+            connection.execute(sa.text("SELECT set_config('search_path', :name, true)"), {"name": quoted})
         for statement in fill_statements(datasets, lite=lite):
             # Without parameters, or psycopg2 would look for them after each percent sign.
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

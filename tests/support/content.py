@@ -84,8 +84,8 @@ NEW_ELEMENTS = {
     8: ("ssp_hypothesis_table", "ssp_hypothesis_bundle", "ssp_balanced_index"),
 }
 
-OWN_ATTRIBUTES = ("version:", "config:registry.managers.", "schema_digest:")
-"""Prefixes of attributes that a migration is there to change."""
+OWN_ATTRIBUTES = ("version:", "config:registry.managers.", "schema_digest:", "registrytool.")
+"""Prefixes of attributes that a migration is there to change, or keeps its log in."""
 
 OWN_TABLES = ("alembic_version", "registrytool")
 """Prefixes of tables that migration tools add."""

@@ -1,0 +1,44 @@
+"""RT401: a step does not write a big table again in one transaction."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from registrytool.check.steps import Said, changes_type, emitted, findings, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registrytool.check.model import Finding, Subject
+
+CODE = "RT401"
+SUMMARY = "A step does not write a big table again in one transaction."
+GOOD_WAY = (
+    "Add a new column, fill it in batches and switch over, or declare closed = REASON if the repository "
+    "must be closed for it."
+)
+
+_RULE = "big_rewrite"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at what the steps did."""
+    yield from findings(_RULE, CODE, GOOD_WAY, subject, _said(subject))
+
+
+_TEMPORARY = re.compile(r"\s*CREATE\s+TABLE\s+\"?registrytool_new_(?P<table>[^\"(]+?)\"?\s*\(", re.IGNORECASE)
+
+
+def _said(subject: Subject) -> Iterator[Said]:
+    for trial, statement in emitted(subject):
+        for table in sorted(statement.rewritten):
+            # A change of type has a rule of its own.
+            if size(subject, table) != "small" and not changes_type(statement.sql):
+                yield Said(trial, f"The step to {trial.edge.end} writes every row of {table} again", f"rewrite {table}")
+    for trial, statement in emitted(subject, "sqlite"):
+        # SQLite can hardly change a table otherwise; only what takes hours is worth a word.
+        match = _TEMPORARY.match(statement.sql)
+        if match and size(subject, match["table"]) == "big":
+            message = f"The step to {trial.edge.end} writes every row of {match['table']} again"
+            yield Said(trial, message, f"rewrite {match['table']}")

@@ -1,0 +1,38 @@
+"""RT305: a step down that loses something asks first, and says what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registrytool.check.contents import lost_by_down
+from registrytool.check.steps import Said, findings, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registrytool.check.model import Finding, Subject
+
+CODE = "RT305"
+SUMMARY = "A step down that loses something asks first, and says what."
+GOOD_WAY = "Look for what would be lost with step.refuse_loss before step.reshape, and name it in loses."
+
+_RULE = "loss_without_asking"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at what the steps did."""
+    yield from findings(_RULE, CODE, GOOD_WAY, subject, _said(subject))
+
+
+def _said(subject: Subject) -> Iterator[Said]:
+    for trial in trials(subject):
+        down = trial.down
+        if down is None or not down.done:
+            continue
+        lost = list(lost_by_down(down))
+        if lost and not down.asked_loss:
+            message = f"The step down from {trial.edge.end} loses {', '.join(lost)} without asking"
+            yield Said(trial, message, f"loses {', '.join(lost)}", down=True)
+        elif lost and not trial.edge.revision.loses:
+            message = f"The step down from {trial.edge.end} loses {', '.join(lost)} and does not say so in loses"
+            yield Said(trial, message, f"does not say that it loses {', '.join(lost)}", down=True)

@@ -1,0 +1,46 @@
+"""RT301: every step runs on every content that its versions permit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registrytool.check.steps import Said, findings, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registrytool.check.model import Finding, Subject
+
+CODE = "RT301"
+SUMMARY = "Every step runs on every content that its versions permit."
+GOOD_WAY = (
+    "Make the step work with the rows that the version before permits, or refuse them with "
+    "step.refuse_if, which says what to do."
+)
+
+_RULE = "step_fails"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at what the steps did."""
+    yield from findings(_RULE, CODE, GOOD_WAY, subject, _said(subject))
+
+
+def _said(subject: Subject) -> Iterator[Said]:
+    for trial in trials(subject):
+        name = trial.edge.end
+        if trial.problem is not None:
+            yield Said(trial, f"The step to {name} cannot be tried: {trial.problem}".rstrip("."), "cannot be tried")
+        for passage, down in ((trial.up, False), (trial.back, True), (trial.down, True)):
+            what = f"The way {'down from' if down else 'up to'} {name}"
+            if passage is None:
+                continue
+            if passage.error is not None:
+                yield Said(
+                    trial, f"{what} fails: {passage.error}".rstrip("."), f"{'down' if down else 'up'} fails", down
+                )
+            elif passage.refused is not None and passage is not trial.down:
+                message = f"{what} refuses content that is permitted: {passage.refused}".rstrip(".")
+                yield Said(trial, message, f"{'down' if down else 'up'} refuses", down)
+            for keys in passage.dangling:
+                yield Said(trial, f"{what} leaves rows that refer to nothing: {keys}", f"dangling {keys}", down)

@@ -1,0 +1,48 @@
+"""RT103: the identifier of a revision follows from component, implementation and version, and is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registrytool.check.sources import Finder
+from registrytool.naming import revision_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registrytool.check.model import Finding, Subject
+
+CODE = "RT103"
+SUMMARY = "The identifier of a revision follows from component, implementation and version, and is its own."
+GOOD_WAY = "Take the identifier that the message names; registrytool revision new computes it."
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look for identifiers that are not by rule, and for those that two revisions have."""
+    find = Finder(subject, __name__)
+    seen: dict[str, str] = {}
+    for script in subject.sources.scripts:
+        revision = script.revision
+        if revision is None:
+            continue
+        place = subject.relative(script.path)
+        wanted = revision_id(revision.component)
+        if revision.target is not None:
+            wanted = revision_id(revision.component, revision.target.implementation, revision.target.version)
+        if not script.is_switch and revision.id != wanted and script.own:
+            yield find(
+                f"The revision has the identifier {revision.id}, but by the rule of the format it is {wanted}.",
+                script.path,
+                script.line("revision"),
+                about=revision.target or revision.component,
+                difference=f"{revision.id} instead of {wanted}",
+            )
+        elif revision.id in seen and script.own:
+            yield find(
+                f"The revision has the same identifier {revision.id} as {seen[revision.id]}.",
+                script.path,
+                script.line("revision"),
+                about=revision.target or revision.component,
+                difference=f"{revision.id} twice",
+            )
+        seen.setdefault(revision.id, place)

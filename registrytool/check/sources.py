@@ -1,0 +1,301 @@
+"""The files of a content folder as rules see them: read one by one, so that a broken one hides no other."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import traceback
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from registrytool.catalog import COMPONENTS, CONFIGURATIONS
+from registrytool.errors import ContentError
+from registrytool.history import execute_script, read_revision
+from registrytool.models import ComponentVersion
+from registrytool.naming import parse_module_name
+
+from .model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+    from registrytool.config import Content
+    from registrytool.history import Revision
+
+    from .model import Subject
+
+
+@dataclass(frozen=True)
+class Script:
+    """One migration script.
+
+    Attributes
+    ----------
+    path : `pathlib.Path`
+        The file.
+    own : `bool`
+        Whether it belongs to the content that is checked, and not to content below it.
+    revision : `Revision` or `None`
+        What it says; `None` if it is broken.
+    error, error_line : `str` or `None`, `int`
+        Why it is broken, and where.
+    tree : `ast.Module`
+        Its source; empty if that is no Python.
+    """
+
+    path: Path
+    own: bool
+    revision: Revision | None
+    error: str | None
+    error_line: int
+    tree: ast.Module
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it leads to another implementation."""
+        return "switches" in self.path.parts
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """The executed script."""
+        return execute_script(self.path)
+
+    def line(self, *names: str) -> int:
+        """Return the line in which the first of some names that is there is set; 1 if none is."""
+        found = assignments(self.tree)
+        return next((found[name].lineno for name in names if name in found), 1)
+
+    def function(self, name: str) -> ast.FunctionDef | None:
+        """Return a function of the script."""
+        return next((n for n in self.tree.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
+
+
+@dataclass(frozen=True)
+class SchemaFile:
+    """One schema file or universe; ``own`` says whether it belongs to the content that is checked."""
+
+    path: Path
+    version: ComponentVersion
+    own: bool
+
+
+class Sources:
+    """All scripts and schema files of a content folder, and of the content below it.
+
+    Parameters
+    ----------
+    content : `Content`
+        The content.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+
+    @cached_property
+    def scripts(self) -> tuple[Script, ...]:
+        """Migration scripts; those below come first."""
+        return tuple(_read_script(path, own=self.owns(path)) for path in self.content.scripts)
+
+    @cached_property
+    def schema_files(self) -> tuple[SchemaFile, ...]:
+        """Schema files and universes of known components; a file that hides one below counts alone."""
+        found: dict[ComponentVersion, SchemaFile] = {}
+        for layer in reversed(self.content.layers):
+            for component in COMPONENTS:
+                for path in sorted((layer.schemas / component).glob("*/*")):
+                    name = parse_version(component, path)
+                    if name is not None:
+                        version = ComponentVersion(component, path.parent.name, name)
+                        found[version] = SchemaFile(path, version, own=layer is self.content)
+        return tuple(found.values())
+
+    def owns(self, path: Path) -> bool:
+        """Return whether a file belongs to the content that is checked, and not to content below it."""
+        return path.is_relative_to(self.content.root)
+
+    # -- the tree -----------------------------------------------------------
+
+    @cached_property
+    def revisions(self) -> dict[str, Script]:
+        """Scripts that are not broken, by identifier; of two with the same one, the last."""
+        return {s.revision.id: s for s in self.scripts if s.revision is not None}
+
+    @property
+    def steps(self) -> Iterator[tuple[Script, Revision]]:
+        """Own scripts that are not broken."""
+        for script in self.scripts:
+            if script.own and script.revision is not None:
+                yield script, script.revision
+
+    def target(self, identifier: str | None) -> ComponentVersion | None:
+        """Return the version that a revision leads to, if there is such a revision and it leads to one."""
+        script = self.revisions.get(identifier) if isinstance(identifier, str) else None
+        return script.revision.target if script is not None and script.revision is not None else None
+
+
+def parse_version(component: str, path: Path) -> str | None:
+    """Return the version in the name of a schema file or universe; `None` if nothing reads a file of that name."""
+    if component in CONFIGURATIONS:
+        return path.stem if path.suffix == ".yaml" and path.stem.isdigit() else None
+    return parse_module_name(path.stem) if path.suffix == ".py" else None
+
+
+def _read_script(path: Path, *, own: bool) -> Script:
+    tree = ast.Module([], [])
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError) as error:
+        return Script(path, own, None, _syntax(error), getattr(error, "lineno", None) or 1, tree)
+    try:
+        return Script(path, own, read_revision(path), None, 1, tree)
+    except ContentError as error:
+        what, line = explain(error, path)
+        return Script(path, own, None, what, line, tree)
+
+
+def _syntax(error: Exception) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
+
+
+def explain(error: ContentError, path: Path) -> tuple[str, int]:
+    """Return what is wrong with a file that cannot be executed, and the line.
+
+    Parameters
+    ----------
+    error : `ContentError`
+        What was raised when it was executed.
+    path : `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    what : `str`
+        Without the name of the file.
+    line : `int`
+        Where in the file, from 1.
+    """
+    cause = error.__cause__
+    if cause is None:
+        return error.message.removeprefix(f"{path} "), 1
+    if isinstance(cause, SyntaxError):
+        return _syntax(cause), cause.lineno or 1
+    frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == str(path)]
+    return f"{type(cause).__name__}: {cause}", (frames[-1].lineno or 1) if frames else 1
+
+
+# -- findings -----------------------------------------------------------------
+
+
+class Finder:
+    """Makes the findings of one rule.
+
+    Parameters
+    ----------
+    subject : `Subject`
+        What is checked.
+    module : `str`
+        Name of the module of the rule.
+    """
+
+    def __init__(self, subject: Subject, module: str) -> None:
+        rule: Any = sys.modules[module]
+        self._subject = subject
+        self._rule = module.rpartition(".")[2]
+        self._code: str = rule.CODE
+        self._good_way: str = rule.GOOD_WAY
+
+    def __call__(
+        self, message: str, path: Path, line: int = 1, *, about: object = None, difference: str | None = None
+    ) -> Finding:
+        """Return a finding.
+
+        Parameters
+        ----------
+        message : `str`
+            One sentence.
+        path : `pathlib.Path`
+            File.
+        line : `int`, optional
+            Line in it.
+        about : object, optional
+            What it is about; by default the file.
+        difference : `str`, optional
+            What a waiver must name; by default the message.
+        """
+        place = self._subject.relative(path)
+        about = place if about is None else str(about)
+        return Finding(self._code, self._rule, message, about, difference or message, place, line, self._good_way)
+
+
+# -- Python -------------------------------------------------------------------
+
+
+def assignments(tree: ast.Module) -> dict[str, ast.stmt]:
+    """Return the statements that set the names of a module, by name."""
+    result: dict[str, ast.stmt] = {}
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        for target in targets:
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            result.update({name.id: statement for name in names if isinstance(name, ast.Name)})
+    return result
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """List the modules and names that a source imports when it runs, with their lines; relative ones begin with a dot.
+
+    What is imported for type checkers only does not count.
+    """
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno
+        pending.extend(ast.iter_child_nodes(node))
+
+
+# -- YAML ---------------------------------------------------------------------
+
+
+def yaml_lines(path: Path) -> Callable[..., int]:
+    """Return a function that gives the line of a place in a YAML file.
+
+    The arguments of the function are keys and indexes that lead to the place; where they lead nowhere, it is the last
+    place on the way.
+    """
+    import yaml
+
+    root = None
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        pass  # there are no places in what is no YAML
+
+    def line(*keys: str | int) -> int:
+        node, found = root, 1
+        for key in keys:
+            if isinstance(node, yaml.MappingNode):
+                pairs = [(k, v) for k, v in node.value if k.value == str(key)]
+                if not pairs:
+                    break
+                found, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+                node = node.value[key]
+                found = node.start_mark.line + 1
+            else:
+                break
+        return found
+
+    return line

@@ -1,0 +1,559 @@
+"""Run a step in the laboratory and write down everything that the rules want to know about it.
+
+Each step is run on each database from registries with rows in every table: up and down again; up again as the script
+that the step is without a database; down from rows that were never up; and for each of its test data.  No rule runs
+anything itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.elements import BinaryExpression, Null
+
+from registrytool.database import first_line
+from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
+from registrytool.history import execute_script
+from registrytool.inspection import Inspection
+from registrytool.introspect import read_structure
+from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
+from registrytool.obscore import CONFIG_OPTION
+from registrytool.planner import make_plan
+from registrytool.releases import Releases
+from registrytool.runner import Run
+from registrytool.schema import compiled
+from registrytool.state import STAMPS, read_recorded
+from registrytool.step import Recorder, Snapshot, Step
+from registrytool.structure import Structure, differences
+
+from .expectations import Case, insert_case, read_cases, wrong_rows
+from .rows import Filler, TableContent, read_content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from registrytool.catalog import Catalog
+    from registrytool.database import Database
+    from registrytool.history import Edge
+    from registrytool.models import PlannedStep
+
+    from .laboratory import Laboratory
+    from .model import Subject
+
+Content = dict[str, TableContent]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """One statement that a step sent to the database, and what it did there.
+
+    Attributes
+    ----------
+    sql : `str`
+        The statement.
+    locks : `frozenset` [`tuple` [`str`, `str`]]
+        Tables that existed before the step, and the modes of lock that they have since this statement (PostgreSQL).
+    rewritten : `frozenset` [`str`]
+        Tables that existed before the step and of which the statement wrote every row again (PostgreSQL).
+    timeout : `bool`
+        Whether waiting for locks was bounded (PostgreSQL).
+    proved : `frozenset` [`tuple` [`str`, `str`]]
+        Table and column that a validated check constraint kept from being NULL, before the statement (PostgreSQL).
+    """
+
+    sql: str
+    locks: frozenset[tuple[str, str]] = frozenset()
+    rewritten: frozenset[str] = frozenset()
+    timeout: bool = True
+    proved: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass
+class Passage:
+    """One direction of a step on one database.
+
+    Attributes
+    ----------
+    error : `str` or `None`
+        What the database or the script said when it failed.
+    refused : `str` or `None`
+        Why the step did not want to run.
+    differences : `list` [`Difference`]
+        Between the structure that it left and the snapshot.
+    dangling : `list` [`str`]
+        Rows that refer to nothing, which SQLite permits for a while.
+    fills : `set` [`tuple` [`str`, `str`]]
+        Tables and columns of which the step computes the values; the column is ``*`` for its own statements.
+    renames : `dict` [`tuple` [`str`, `str`], `str`]
+        New names of columns, by table and old name.
+    asked_loss : `bool`
+        Whether the step asked before it lost something.
+    emitted : `list` [`Emitted`]
+        The statements.
+    """
+
+    error: str | None = None
+    refused: str | None = None
+    differences: list[Difference] = field(default_factory=list)
+    dangling: list[str] = field(default_factory=list)
+    fills: set[tuple[str, str]] = field(default_factory=set)
+    renames: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked_loss: bool = False
+    emitted: list[Emitted] = field(default_factory=list)
+    start: Content = field(default_factory=dict)
+    end: Content = field(default_factory=dict)
+    nulls: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def done(self) -> bool:
+        """Whether it came to its end."""
+        return self.error is None and self.refused is None
+
+
+@dataclass
+class Trial:
+    """A step that was run on one database, from one state.
+
+    Attributes
+    ----------
+    up, back : `Passage` or `None`
+        Up with rows in every table, and down again.
+    down : `Passage` or `None`
+        Down with rows that were made for the newer version.
+    script : `Passage` or `None`
+        Up, as the script that the step is when there is no database to ask.
+    wrong : `list` [`tuple` [`Case`, `str`]]
+        What came out otherwise than the test data says.
+    """
+
+    edge: Edge
+    dialect: str
+    state: State
+    cases: tuple[Case, ...] = ()
+    up: Passage | None = None
+    back: Passage | None = None
+    down: Passage | None = None
+    script: Passage | None = None
+    wrong: list[tuple[Case, str]] = field(default_factory=list)
+    problem: str | None = None
+
+
+def run_trials(laboratory: Laboratory, subject: Subject) -> Iterator[Trial]:
+    """Run all steps of the content, as far as it is sound; what is not is found by other rules."""
+    try:
+        # Steps that lie below the content are somebody else's to check.
+        edges = [e for e in subject.history.edges() if e.revision.path.is_relative_to(subject.content.root)]
+        states = {edge.revision.id: start_states(subject.catalog, edge) for edge in edges}
+    except RegistryToolError:
+        return
+    for edge in edges:
+        for number, state in enumerate(reversed(states[edge.revision.id])):
+            # The newest state on all databases, the oldest one on the first.
+            for dialect in laboratory.dialects if number == 0 else laboratory.dialects[:1]:
+                yield _run_trial(laboratory, subject.catalog, edge, dialect, state, all_ways=number == 0)
+
+
+def start_states(catalog: Catalog, edge: Edge) -> list[State]:
+    """Return the states in which to begin a step: the first and the last that a release had, or else one like it."""
+    component = edge.end.component
+    candidates = [*_released_states(catalog), *_newest_states(catalog, edge)]
+    fitting: dict[frozenset[ComponentVersion], State] = {}
+    for state in candidates:
+        if state.get(component) == edge.start and _leads(catalog, edge, state):
+            fitting.setdefault(frozenset(state.components.values()), state)
+    found = list(fitting.values())
+    return [found[0], found[-1]] if len(found) > 1 else found
+
+
+def _released_states(catalog: Catalog) -> Iterator[State]:
+    if not catalog.content.schema_file("releases.yaml").exists():
+        return
+    for release in Releases(catalog).known():
+        try:
+            for version in release.state.components.values():
+                catalog.require(version)
+        except UnknownVersionError:
+            continue
+        if release.state.get("dimensions-config") is not None:
+            yield release.state
+
+
+def _newest_states(catalog: Catalog, edge: Edge) -> Iterator[State]:
+    """Give newest states, with each implementation of collections, at the beginning of a step."""
+    newest = catalog.newest_state()
+    other = [catalog.newest("collections", name) for name in catalog.versions["collections"]]
+    for state in (newest, *(newest.replace(version) for version in reversed(other))):
+        yield state.replace(edge.start) if edge.start is not None else state.without(edge.end.component)
+
+
+def _leads(catalog: Catalog, edge: Edge, state: State) -> bool:
+    """Whether a step can begin in a state."""
+    from registrytool.history import History
+
+    try:
+        plan = make_plan(History(catalog.content), state, {edge.end.component: edge.end})
+    except PlanError:
+        return False
+    return [s.revision for s in plan.steps] == [edge.revision.id]
+
+
+# -- one step -------------------------------------------------------------------
+
+
+def _run_trial(
+    laboratory: Laboratory, catalog: Catalog, edge: Edge, dialect: str, state: State, *, all_ways: bool
+) -> Trial:
+    trial = Trial(edge, dialect, state)
+    try:
+        trial.cases = read_cases(edge.revision)
+        options = _options(trial.cases, edge)
+        if not set(edge.revision.required_options) <= options.keys():
+            return trial  # nobody says what to set, and a rule of its own says that
+        _up_and_back(laboratory, catalog, trial, options)
+        if all_ways and edge.revision.reversible and edge.start is not None:
+            _down(laboratory, catalog, trial, options)
+        for case in trial.cases if all_ways else ():
+            _case(laboratory, catalog, trial, case)
+    except RegistryToolError as error:
+        trial.problem = error.message
+    except sa.exc.SQLAlchemyError as error:
+        trial.problem = first_line(error)
+    return trial
+
+
+def _options(cases: Sequence[Case], edge: Edge) -> dict[str, str]:
+    """Return what to set: the test data says what the step cannot do without."""
+    found = next((c.options for c in cases if c.up and c.options), {})
+    return _paths(found, edge)
+
+
+def _paths(options: Mapping[str, str], edge: Edge) -> dict[str, str]:
+    # Files are named relative to the script.
+    result = dict(options)
+    if CONFIG_OPTION in result:
+        result[CONFIG_OPTION] = str(edge.revision.path.parent / result[CONFIG_OPTION])
+    return result
+
+
+def _up_and_back(laboratory: Laboratory, catalog: Catalog, trial: Trial, options: Mapping[str, str]) -> None:
+    never_null: set[tuple[str, str]] = set()
+    for _ in range(5):
+        with laboratory.registry(catalog, trial.state, trial.dialect, rows=True, never_null=never_null) as database:
+            trial.up = _pass(database, catalog, trial.edge, Direction.UP, options)
+            if trial.up.nulls - never_null:
+                # The step refuses these, and says so; the rest is tried without them.
+                never_null |= trial.up.nulls
+                continue
+            if trial.up.done and trial.edge.revision.reversible and trial.edge.start is not None:
+                trial.back = _pass(database, catalog, trial.edge, Direction.DOWN, options)
+        break
+    if trial.up is not None and trial.up.done:
+        with laboratory.registry(catalog, trial.state, trial.dialect, rows=True, never_null=never_null) as database:
+            trial.script = _pass(database, catalog, trial.edge, Direction.UP, options, recorded=True)
+
+
+def _down(laboratory: Laboratory, catalog: Catalog, trial: Trial, options: Mapping[str, str]) -> None:
+    state = trial.state.replace(trial.edge.end)
+    never_null: set[tuple[str, str]] = set()
+    for _ in range(5):
+        with laboratory.registry(catalog, state, trial.dialect, rows=True, never_null=never_null) as database:
+            trial.down = _pass(database, catalog, trial.edge, Direction.DOWN, options)
+        if not trial.down.nulls - never_null:
+            return
+        never_null |= trial.down.nulls
+
+
+def _case(laboratory: Laboratory, catalog: Catalog, trial: Trial, case: Case) -> None:
+    state = trial.state
+    for component, version in case.state.items():
+        implementation, slash, number = version.rpartition("/")
+        implementation = implementation if slash else state[component].implementation
+        state = state.replace(ComponentVersion(component, implementation, number))
+    if not case.up:
+        state = state.replace(trial.edge.end)
+    options = _paths(case.options, trial.edge)
+    with laboratory.registry(catalog, state, trial.dialect) as database:
+        with database.write("insert test data") as connection:
+            snapshot = _run(connection, database, catalog, options).first_snapshot()
+            try:
+                insert_case(connection, Filler(snapshot.metadata, ()), case)
+            except (RegistryToolError, sa.exc.SQLAlchemyError) as error:
+                trial.wrong.append((case, f"its rows cannot be put into a registry: {_said(error)}"))
+                return
+        direction = Direction.UP if case.up else Direction.DOWN
+        passage = _pass(database, catalog, trial.edge, direction, options, contents=False)
+        if not passage.done:
+            trial.wrong.append((case, f"the step fails: {passage.error or passage.refused}"))
+            return
+        with database.read() as connection:
+            snapshot = _run(connection, database, catalog, options).first_snapshot()
+            trial.wrong += [(case, text) for text in wrong_rows(connection, snapshot.metadata, case)]
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RegistryToolError):
+        return error.message
+    return first_line(error) if isinstance(error, sa.exc.SQLAlchemyError) else f"{type(error).__name__}: {error}"
+
+
+def _run(connection: sa.Connection, database: Database, catalog: Catalog, options: Mapping[str, str]) -> Run:
+    recorded = read_recorded(connection, database.namespace, catalog, where="the laboratory")
+    # The structure is compared after the step, not before.
+    nothing = Structure(database.dialect, {})
+    inspection = Inspection(recorded, nothing, nothing, (), ())
+    plan = Plan(recorded.state, recorded.state, ())
+    return Run(catalog, plan, inspection, database.namespace, dict(options), accept_loss=True)
+
+
+def _pass(
+    database: Database,
+    catalog: Catalog,
+    edge: Edge,
+    direction: Direction,
+    options: Mapping[str, str],
+    *,
+    recorded: bool = False,
+    contents: bool = True,
+) -> Passage:
+    """Run one direction of a step."""
+    passage = Passage()
+    try:
+        with database.write("try a step") as connection:
+            run = _run(connection, database, catalog, options)
+            planned = _planned(catalog, run.inspection.recorded.state, edge, direction)
+            before = run.first_snapshot()
+            after = run.snapshot_after(planned, before)
+            if contents:
+                passage.start = read_content(connection, database.namespace)
+            if recorded:
+                _execute_script(connection, catalog, planned, before, after, options, database.dialect)
+            else:
+                _execute(connection, catalog, planned, before, after, options, passage, database.namespace)
+            # The versions are recorded as the runner does it.
+            run._record(connection, planned, after)  # noqa: SLF001
+            found = read_structure(connection, database.namespace)
+            passage.differences = [d for d in differences(after.structure, found) if d.name != STAMPS]
+            if contents:
+                passage.end = read_content(connection, database.namespace)
+            if database.dialect == "sqlite":
+                rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                passage.dangling = sorted({f"{row[0]} -> {row[2]}" for row in rows})
+    except (_RefusedError, RegistryStateError, PlanError) as error:
+        passage.refused = error.message
+        if isinstance(error.__cause__, sa.exc.DBAPIError):
+            passage.error = first_line(error.__cause__)
+    except Exception as error:  # noqa: BLE001 (whatever a script does wrong is a finding)
+        passage.error = _said(error)
+    return passage
+
+
+class _RefusedError(RegistryToolError):
+    """The step does not want to run, for a reason that does not concern the gate."""
+
+
+def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -> PlannedStep:
+    from registrytool.history import History
+
+    target = edge.end if direction is Direction.UP else edge.start
+    plan = make_plan(History(catalog.content), state, {edge.end.component: target})
+    if len(plan.steps) != 1:
+        message = f"The way to {target} is not the step itself."
+        raise ContentError(message)
+    return plan.steps[0]
+
+
+def _function(catalog: Catalog, planned: PlannedStep) -> Any:
+    from registrytool.history import History
+
+    module = execute_script(History(catalog.content).revisions[planned.revision].path)
+    return module.upgrade if planned.direction is Direction.UP else module.downgrade
+
+
+def _execute(
+    connection: sa.Connection,
+    catalog: Catalog,
+    planned: PlannedStep,
+    before: Snapshot,
+    after: Snapshot,
+    options: Mapping[str, str],
+    passage: Passage,
+    namespace: str | None,
+) -> None:
+    executor = _Watcher(connection, namespace, frozenset(before.structure.tables), passage.emitted)
+    step = _ObservedStep(planned, before, after, executor, catalog, options=options, accept_loss=True)
+    step.passage = passage
+    try:
+        _function(catalog, planned)(step)
+    except Exception as error:
+        if passage.nulls:
+            # Something went on that the step had refused; it is run again without the reason.
+            raise _RefusedError(str(error)) from None
+        raise
+    if passage.nulls:
+        message = "NULL is refused"
+        raise _RefusedError(message)
+
+
+def _execute_script(
+    connection: sa.Connection,
+    catalog: Catalog,
+    planned: PlannedStep,
+    before: Snapshot,
+    after: Snapshot,
+    options: Mapping[str, str],
+    dialect: str,
+) -> None:
+    """Write a step down without a database and execute the text."""
+    recorder = Recorder()
+    step = Step(planned, before, after, recorder, catalog, options=options, accept_loss=True)
+    _function(catalog, planned)(step)
+    plain = connection.execution_options(no_parameters=True)
+    for statement in recorder.statements:
+        plain.exec_driver_sql(compiled(statement, dialect))
+
+
+class _ObservedStep(Step):
+    """A step that is watched: what it computes, renames and refuses."""
+
+    passage: Passage
+
+    def refuse_if(self, rows: sa.Select[Any], message: str, hint: str) -> None:
+        """Refuse; but what is refused for being NULL is noted, so that the rest can be tried without."""
+        if self._count(rows)[0]:
+            nulls = _null_columns(rows)
+            self.passage.nulls |= nulls
+            if not nulls:
+                super().refuse_if(rows, message, hint)
+
+    def refuse_loss(self, rows: sa.Select[Any], what: str) -> None:
+        """Note that the step asks before it loses something."""
+        if self._count(rows)[0]:
+            self.passage.asked_loss = True
+        super().refuse_loss(rows, what)
+
+    def execute(self, statement: sa.Executable) -> None:
+        """Execute, and note which tables the step computes rows of."""
+        if isinstance(statement, UpdateBase):
+            self.passage.fills.add((str(getattr(statement.table, "name", "")), "*"))
+        elif match := re.match(
+            r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([\w.\"]+)", str(statement), re.IGNORECASE
+        ):
+            self.passage.fills.add((match[1].rpartition(".")[2].strip('"'), "*"))
+        super().execute(statement)
+
+    def reshape(self, *, fill: Any = None, renames: Any = None) -> None:
+        """Reshape, and note what is filled and renamed."""
+        for table, columns in (fill or {}).items():
+            self.passage.fills.update((table, column) for column in columns)
+        for table, columns in (renames or {}).items():
+            self.passage.renames.update({(table, old): new for old, new in columns.items()})
+        super().reshape(fill=fill, renames=renames)
+
+
+def _null_columns(rows: sa.Select[Any]) -> set[tuple[str, str]]:
+    """Return the columns that a query wants to be NULL."""
+    result = set()
+    for item in visitors.iterate(rows.whereclause) if rows.whereclause is not None else ():
+        if (
+            isinstance(item, BinaryExpression)
+            and item.operator is operators.is_
+            and isinstance(item.right, Null)
+            and isinstance(item.left, sa.Column)
+        ):
+            result.add((str(getattr(item.left.table, "name", "")), item.left.name))
+    return result
+
+
+# -- watching PostgreSQL ----------------------------------------------------------
+
+_DDL = re.compile(
+    r"\s*(ALTER|CREATE|DROP|LOCK|TRUNCATE|VACUUM|CLUSTER|REINDEX|REFRESH|SET|SELECT\s+set_config)\b", re.IGNORECASE
+)
+_NOT_NULL = re.compile(r"\bSET\s+NOT\s+NULL\b", re.IGNORECASE)
+
+
+class _Watcher:
+    """Executes statements and writes down what each does: its text, its locks, the tables that it writes again."""
+
+    def __init__(
+        self, connection: sa.Connection, namespace: str | None, tables: frozenset[str], emitted: list[Emitted]
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._tables = tables
+        self._emitted = emitted
+        self._seen = self._look()
+
+    def fetch(self, statement: Any) -> Sequence[Any]:
+        """Return the rows of a query."""
+        return self._connection.execute(statement).fetchall()
+
+    def execute(self, statement: Any) -> None:
+        """Execute a statement."""
+        sent: list[str] = []
+
+        def listen(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
+            sent.append(text % parameters if isinstance(parameters, dict) and parameters else text)
+
+        proved = self._proved() if _NOT_NULL.search(str(statement)) else frozenset()
+        sa.event.listen(self._connection, "before_cursor_execute", listen)
+        try:
+            self._connection.execute(statement)
+        finally:
+            sa.event.remove(self._connection, "before_cursor_execute", listen)
+        for text in sent:
+            now = self._look() if _DDL.match(text) else self._seen
+            rewritten = {t for t, file in now.files.items() if self._seen.files.get(t, file) != file}
+            locks = now.locks - self._seen.locks
+            self._emitted.append(Emitted(text, locks, frozenset(rewritten), now.timeout, proved))
+            self._seen = now
+
+    def _look(self) -> _Seen:
+        """Look at the locks of this session and the files of the tables."""
+        if self._connection.dialect.name != "postgresql":
+            return _Seen(frozenset(), {}, timeout=True)
+        rows = self._connection.execute(_LOOK, {"namespace": self._namespace}).all()
+        ours = [row for row in rows if row.relname in self._tables]
+        timeout = self._connection.scalar(sa.text("SELECT current_setting('lock_timeout')")) != "0"
+        return _Seen(
+            frozenset((row.relname, row.mode) for row in ours if row.mode is not None),
+            {row.relname: row.file for row in ours},
+            timeout,
+        )
+
+    def _proved(self) -> frozenset[tuple[str, str]]:
+        """Return the columns of which a validated check says that they are not NULL."""
+        if self._connection.dialect.name != "postgresql":
+            return frozenset()
+        rows = self._connection.execute(_CHECKS, {"namespace": self._namespace}).all()
+        found = ((row.relname, _IS_NOT_NULL.fullmatch(row.definition)) for row in rows)
+        return frozenset((table, match[1].strip('"')) for table, match in found if match)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Locks and files of the tables at a moment."""
+
+    locks: frozenset[tuple[str, str]]
+    files: Mapping[str, int]
+    timeout: bool
+
+
+_LOOK = sa.text(
+    "SELECT c.relname, pg_relation_filenode(c.oid) AS file, l.mode FROM pg_class AS c "
+    "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+    "LEFT JOIN pg_locks AS l ON l.relation = c.oid AND l.granted AND l.pid = pg_backend_pid() "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "WHERE n.nspname = :namespace AND c.relkind = 'r'"
+)
+_CHECKS = sa.text(
+    "SELECT c.relname, pg_get_constraintdef(k.oid) AS definition FROM pg_constraint AS k "
+    "JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = :namespace AND k.contype = 'c' AND k.convalidated"
+)
+_IS_NOT_NULL = re.compile(r"CHECK \(\((\S+) IS NOT NULL\)\)")

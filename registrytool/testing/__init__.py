@@ -1,0 +1,1 @@
+"""For the tests of other projects: the claims about content, as tests (`registrytool.testing.claims`)."""

@@ -1,0 +1,1 @@
+"""Each command: its whole output, exit code and what it leaves behind."""
