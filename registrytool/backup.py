@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import shutil
@@ -119,7 +120,8 @@ def back_up(database: Database, path: Path, progress: Progress) -> Path:
         message = f"The backup to {path} failed: {first_line(error)}."
         raise RegistryStateError(message, hint="Nothing was changed. Name another place with --backup.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 

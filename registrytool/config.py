@@ -84,7 +84,7 @@ class Content:
         return tuple(path for folder in self.script_folders for path in sorted(folder.rglob("*.py")))
 
     def schema_file(self, *parts: str) -> Path:
-        """Return the path of a file in ``schemas/``: that of the first layer that has it, or else where it should be."""
+        """Return the path of a file in ``schemas/``, in the first layer that has it; else where it should be."""
         paths = [layer.schemas.joinpath(*parts) for layer in self.layers]
         return next((p for p in paths if p.exists()), paths[0])
 

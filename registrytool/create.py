@@ -173,9 +173,7 @@ def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mappi
     for component in ("obscore", "obscore-config"):
         if state.get(component) is not None:
             message = f"A registry cannot be made with {component}: its table follows from a configuration."
-            raise ConfigurationError(
-                message, hint="Make it without, then migrate it with --to obscore=0.0.1."
-            )
+            raise ConfigurationError(message, hint="Make it without, then migrate it with --to obscore=0.0.1.")
     if options.universe is not None:
         universe = _read_universe(options.universe)
         parsed = Universe(universe)

@@ -330,11 +330,9 @@ class Database:
             return RegistryStateError(
                 message, hint="Nothing was changed. Check the disk, and the limits on file sizes and quota."
             )
-        if "readonly database" in reason:
-            message = f"Cannot {wanted}: the file {path} is read-only."
-            return RegistryStateError(message, hint="Get write permission, or work on a copy.")
-        if "unable to open database file" in reason:
-            message = f"Cannot {wanted}: SQLite cannot write beside {path}, its folder is read-only."
+        if "readonly database" in reason or "unable to open database file" in reason:
+            # SQLite writes a journal beside the file.
+            message = f"Cannot {wanted}: the file {path} or its folder is read-only."
             return RegistryStateError(message, hint="Get write permission, or work on a copy.")
         if "malformed" in reason or "not a database" in reason:
             message = f"The file {path} is not a sound SQLite database: {reason}."
@@ -428,5 +426,7 @@ def _rollback(connection: sa.Connection) -> None:
 def first_line(error: BaseException) -> str:
     """Return the first line of what a driver says, without a full stop."""
     cause = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     lines = [" ".join(line.split()) for line in str(cause).splitlines() if line.strip()]
     return hide_passwords(lines[0]).rstrip(".") if lines else type(cause).__name__

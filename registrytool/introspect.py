@@ -72,7 +72,8 @@ _UNCOMPARED = ("NULL", "DEFAULT", "COLLATE", "GENERATED", "AS")
 
 
 def _tokens(sql: str) -> list[Token]:
-    tokens, position = [], 0
+    tokens: list[Token] = []
+    position = 0
     while match := _TOKEN.match(sql, position):
         kind = str(match.lastgroup)
         if kind == "end":

@@ -213,6 +213,7 @@ def apply_migration(
         target = backup_path(database, repository.root, options.backup_to)
     started = time.monotonic()
     with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
+        run.hold_writers(connection)
         # Again, now that nobody else can change it.
         run = _prepare(connection, database, repository, options, catalog, progress, before=run)
         if target is not None:

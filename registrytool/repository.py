@@ -324,7 +324,13 @@ def with_credentials(url: sa.URL) -> sa.URL:
         if not isinstance(entry, Mapping) or not {"url", "password"} <= entry.keys():
             message = f"{what} does not hold a list of mappings with url, username and password."
             raise ConfigurationError(message)
-        if not _matches(urlsplit(str(entry["url"])), url):
+        try:
+            pattern = urlsplit(str(entry["url"]))
+        except ValueError:
+            message = f"{what} has an entry of which the url is malformed."
+            raise ConfigurationError(message) from None
+        # As the Butler reads it, a question mark ends the pattern, though it is a wildcard elsewhere.
+        if not _matches(pattern, url):
             continue
         user = url.username or entry.get("username")
         return url._replace(username=str(user) if user else None, password=str(entry["password"]))

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from .config import Content
 
 
+#: Tables in which new dataset types and datastores are registered, which then get tables of their own.
+REGISTERING = frozenset({"dataset_type", "dimension_graph_key", "opaque_meta"})
+
+
 @dataclass
 class Run:
     """One run of a plan.
@@ -221,7 +225,7 @@ class Run:
         """
         if self.inspection.unknown:
             raise RegistryDriftError([str(d) for d in self.inspection.unknown])
-        self._lock(connection)
+        self._lock(connection, self.locked_tables(), "ACCESS EXCLUSIVE")
         # Alembic cannot work beside revisions that are not in its scripts, such as those of obscore configurations or
         # of the patches of the existing migration tool; they come back at the end.
         stamps = self.inspection.recorded.expected_stamps & History(self.catalog.content).revisions.keys()
@@ -234,14 +238,22 @@ class Run:
             self._run_alembic(connection)
         self._finish(connection)
 
-    def _lock(self, connection: sa.Connection) -> None:
-        """Keep others from the tables that change, all at once, so that nothing changes between two steps."""
+    def hold_writers(self, connection: sa.Connection) -> None:
+        """Let nobody write to the tables that change, nor register what makes new ones, until the end.
+
+        Others can go on reading, and a backup must: the tables are locked wholly only when it is made.
+        """
+        names = {*self.locked_tables(), *(REGISTERING & self.inspection.recorded.tables)}
+        self._lock(connection, sorted(names), "SHARE ROW EXCLUSIVE")
+
+    def _lock(self, connection: sa.Connection, names: list[str], mode: str) -> None:
+        """Lock tables, all at once, so that nothing changes between two steps."""
         if self.dialect != "postgresql":
             return
         preparer = connection.dialect.identifier_preparer
         schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
-        names = ", ".join(schema + preparer.quote(name) for name in self.locked_tables())
-        connection.execute(sa.text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE".replace(":", r"\:")))
+        listed = ", ".join(schema + preparer.quote(name) for name in names)
+        connection.execute(sa.text(f"LOCK TABLE {listed} IN {mode} MODE".replace(":", r"\:")))
 
     def _repair(self, connection: sa.Connection) -> None:
         if not self.inspection.differences:
@@ -529,6 +541,9 @@ def _targets(context: Any, history: History, state: State) -> dict[str, Componen
     found = context.get_revision_argument()
     wanted = [found] if isinstance(found, str) else list(found or ())
     result: dict[str, ComponentVersion | None] = {}
+    if not set(wanted) <= history.revisions.keys():
+        message = f"The target {', '.join(wanted) or 'of this command'} is not a revision of registrytool."
+        raise RegistryStateError(message, hint="Name revisions or heads; relative targets do not work with many trees.")
     for identifier in wanted:
         revision = history.revisions.get(identifier)
         target = revision.target if revision is not None else None

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
 from .config import parse_yaml
 from .errors import ConfigurationError, ContentError, UnknownVersionError
@@ -363,11 +365,6 @@ class _Request:
         state = self.catalog.newest_state()
         old: dict[str, Structure] = {}
         new: dict[str, Structure] = {}
-        if (
-            self.version.component == "dimensions-config"
-            and self.version.implementation not in self.catalog.versions["dimensions-config"]
-        ):
-            state = state.without("dimensions-config")
         before_universe = self._config(state, self.start)
         after_universe = self._config(state, self.version)
         first, second = Universe(before_universe), Universe(after_universe)
@@ -380,7 +377,11 @@ class _Request:
         fresh = Catalog(self.content)  # one that has not read the schema file yet
         for dialect in _DIALECTS:
             for side, version, universe in ((old, self.start, before_universe), (new, self.version, after_universe)):
-                metadata = fresh.metadata(state.replace(version), dialect, dynamic, universe=universe)
+                try:
+                    metadata = fresh.metadata(state.replace(version), dialect, dynamic, universe=universe)
+                except (sa.exc.SQLAlchemyError, KeyError, TypeError) as error:
+                    reason = f"{version} gives no tables: {' '.join(str(error).split())}"
+                    raise ConfigurationError(reason) from error
                 side[dialect] = from_metadata(metadata, dialect)
         return _Work(list(_operations(old, new)), _way(old, new), _way(new, old))
 

@@ -145,7 +145,8 @@ def tai_ns_to_utc(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnEleme
         microsecond = sa.cast(sa.literal_column("'1 microsecond'"), postgresql.INTERVAL())
         epoch = sa.cast(sa.literal_column("'1969-12-31'"), postgresql.TIMESTAMP())
         # The operator is named, since SQLAlchemy does not know that intervals can be multiplied.
-        return epoch + microsecond.op("*", return_type=postgresql.INTERVAL())(micro)
+        # The cast keeps the division in parentheses: dividing the interval instead would round.
+        return epoch + microsecond.op("*", return_type=postgresql.INTERVAL())(sa.cast(micro, sa.BigInteger))
     text = sa.func.strftime("%Y-%m-%d %H:%M:%S", micro // _int(1000000) - _int(86400), "unixepoch")
     fraction = micro % _int(1000000)
     return sa.case((fraction == 0, text), else_=text.concat(sa.func.printf(".%06d", fraction)))

@@ -110,11 +110,12 @@ def repair_registry(
         require_backup_tool(database)
         target = backup_path(database, repository.root, backup_to)
     with database.write(f"repair {repository.name}", wait_s=wait_s) as connection:
+        plan = Plan(before.recorded.state, before.recorded.state, ())
+        Run(catalog, plan, before, database.namespace).hold_writers(connection)
         before = inspect(connection, database.namespace, catalog, where=repository.name)
         before.recorded.check_stamps()
         if target is not None:
             back_up(database, target, progress)
-        plan = Plan(before.recorded.state, before.recorded.state, ())
         Run(catalog, plan, before, database.namespace, settings or {}, progress=progress).apply(connection)
         after = inspect(connection, database.namespace, catalog, where=repository.name)
     return _result(repository, after, before)

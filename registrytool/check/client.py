@@ -266,8 +266,10 @@ class _Judge:
         name, dialect = made["name"], made["dialect"]
         if made["error"] is not None:
             reason = " ".join(str(made["error"]).split())
-            # What a client has but does not make, such as an old class, is its own business; the default is not.
-            refused = name != "default"
+            # A class that is only kept for old repositories is the client's own business; a missing driver is not.
+            refused = made["old"] and not reason.startswith(
+                ("ImportError", "ModuleNotFoundError", "the client crashed")
+            )
             outcome, verb = ("refused", "does not make") if refused else ("failed", "cannot make")
             return ClientRegistry(name, dialect, outcome, f"The client {verb} it: {reason}")
         if dialect == "sqlite":
@@ -376,6 +378,10 @@ class _Judge:
                 component, implementation or class_name.rpartition(".")[2], attributes.get(f"version:{class_name}", "?")
             )
             versions[component] = version
+            if implementation is None:
+                # Another module than the one of the known class makes it another class.
+                unknown[component] = version
+                continue
             try:
                 self._catalog.require(version)
             except UnknownVersionError:

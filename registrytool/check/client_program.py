@@ -102,7 +102,9 @@ def configurations() -> list[dict[str, Any]]:
             choices += [(f" {v}", {"cls": full_name(cls), "schema_version": v}) for v in versions_of(cls)[1:]]
             for suffix, setting in choices:
                 label = f"{component} {cls.__name__}{suffix}"
-                result.append({"name": label, "managers": {component: setting}, "universe": None})
+                # A client can have a class that it no longer makes, for repositories that are there.
+                old = cls is not default and not suffix
+                result.append({"name": label, "managers": {component: setting}, "universe": None, "old": old})
     package = Path(importlib.import_module("lsst.daf.butler").__file__ or "").parent
     result.extend(
         {"name": f"universe {path.stem}", "managers": {}, "universe": str(path)}
@@ -183,7 +185,7 @@ def main(options: dict[str, Any]) -> None:
                 url = options["postgresql"] if dialect == "postgresql" else None
                 namespace = f"{options['prefix']}_{number}" if dialect == "postgresql" else None
                 answer = {"name": configuration["name"], "dialect": dialect, "folder": folder, "namespace": namespace}
-                answer["error"] = None
+                answer.update(error=None, old=bool(configuration.get("old")))
                 errors = Path(f"{folder}.error")
                 if not run_child(configuration, folder, url, namespace, errors):
                     answer["error"] = "the client crashed"

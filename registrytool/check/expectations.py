@@ -16,8 +16,9 @@ They stand beside the script, in ``<script>.rows.yaml``, as a list of cases::
 Columns that are not given before are NULL where that is permitted and anything otherwise; rows that they refer to are
 made.  Tables that are named after must have exactly these rows, in the columns that are given.  ``timespan`` is a list
 of two bounds, each an integer or null, on both databases; times are written as SQLite has them, binary values in
-hexadecimal.  ``columns`` and ``rows`` spare the names: ``exposure: {columns: [id], rows: [[1], [2]]}``; ``like`` leaves
-out rows in which a column does not begin with a text: ``butler_attributes: {like: {name: "schema_digest:"}, rows: []}``.
+hexadecimal.  ``columns`` and ``rows`` spare the names: ``exposure: {columns: [id], rows: [[1], [2]]}``.  ``like`` leaves
+out rows in which a column does not begin with a text, as in
+``butler_attributes: {like: {name: "schema_digest:"}, rows: []}``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from .rows import Filler, Row
 
 _SPAN = ("timespan_begin", "timespan_end")
+#: Wrong rows of one kind that are told one by one.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,13 @@ def wrong_rows(connection: sa.Connection, metadata: sa.MetaData, case: Case) -> 
         columns = expected.columns or tuple(table.c.keys())
         have = sorted([tuple(row.get(c, "no such column") for c in columns) for row in found], key=repr)
         want = sorted([tuple(_plain(row.get(c)) for c in columns) for row in expected.rows], key=repr)
-        result.extend(f"{name} lacks {_shown(columns, row)}." for row in _minus(want, have))
-        result.extend(f"{name} has {_shown(columns, row)}, which is not expected." for row in _minus(have, want))
+        lacks = [f"{name} lacks {_shown(columns, row)}." for row in _minus(want, have)]
+        extra = [f"{name} has {_shown(columns, row)}, which is not expected." for row in _minus(have, want)]
+        for items in (lacks, extra):
+            # The first ones tell what is wrong; a hundred more tell nothing.
+            result.extend(items[:_SHOWN])
+            if len(items) > _SHOWN:
+                result.append(f"{name} has {len(items) - _SHOWN} more such rows.")
     return result
 
 

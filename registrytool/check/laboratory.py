@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
@@ -68,7 +68,7 @@ class Laboratory:
         self._trials: dict[int, tuple[Subject, tuple[Trial, ...]]] = {}
         self.missing: str | None = None
 
-    def __enter__(self) -> Laboratory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

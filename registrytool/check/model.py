@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .laboratory import Laboratory
     from .sources import Sources
+    from .waivers import Waived, Waiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ class Report:
     content: str
     rules: tuple[str, ...]
     findings: tuple[Finding, ...]
-    waived: tuple[Any, ...] = ()
-    waivers_in_force: tuple[Any, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    waivers_in_force: tuple[Waiver, ...] = ()
     databases: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
 
@@ -134,8 +135,9 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            **{k: to_plain(getattr(self, k)) for k in ("content", "rules", "waivers_in_force", "databases", "notes")},
+            **{k: to_plain(getattr(self, k)) for k in ("content", "rules", "databases", "notes")},
             "findings": [f.to_dict() for f in self.findings],
-            "waived": [to_plain(w) for w in self.waived],
+            "waived": [w.to_dict() for w in self.waived],
+            "waivers_in_force": [w.to_dict() for w in self.waivers_in_force],
             "clean": self.clean,
         }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import re
 import sys
 import traceback
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from registrytool.catalog import COMPONENTS, CONFIGURATIONS
 from registrytool.errors import ContentError
 from registrytool.history import execute_script, read_revision
 from registrytool.models import ComponentVersion
-from registrytool.naming import parse_module_name
+from registrytool.naming import parse_module_name, revision_id, version_key
 
 from .model import Finding
 
@@ -120,8 +122,18 @@ class Sources:
 
     @cached_property
     def revisions(self) -> dict[str, Script]:
-        """Scripts that are not broken, by identifier; of two with the same one, the last."""
-        return {s.revision.id: s for s in self.scripts if s.revision is not None}
+        """Scripts that are not broken, by identifier; of two with the same one, the one that has it rightfully."""
+        found = [s for s in self.scripts if s.revision is not None]
+        rightful = [s for s in found if s.revision and self.identifiers.get(s.revision.id) == s.revision.target]
+        return {s.revision.id: s for s in (*found, *reversed(rightful)) if s.revision is not None}
+
+    def contradicts_itself(self, revision: Revision) -> bool:
+        """Return whether an identifier is that of another version, so that the constants are wrong.
+
+        If that version has its own revision, the identifier is wrong instead.
+        """
+        claimed = self.identifiers.get(revision.id)
+        return claimed not in (None, revision.target) and self.target(revision.id) != claimed
 
     @property
     def steps(self) -> Iterator[tuple[Script, Revision]]:
@@ -130,10 +142,77 @@ class Sources:
             if script.own and script.revision is not None:
                 yield script, script.revision
 
+    @cached_property
+    def circles(self) -> tuple[tuple[str, ...], ...]:
+        """Revisions that follow each other in a circle."""
+        result: list[tuple[str, ...]] = []
+        for name in self.revisions:
+            if not any(name in circle for circle in result) and (found := self._circle(name)):
+                result.append(found)
+        return tuple(result)
+
+    def _circle(self, start: str) -> tuple[str, ...]:
+        way = [start]
+        while (down := self._down(way[-1])) in self.revisions:
+            if down == start:
+                return tuple(way)
+            if down is None or down in way:
+                break
+            way.append(down)
+        return ()
+
+    def _down(self, identifier: str) -> str | None:
+        revision = self.revisions[identifier].revision
+        return revision.down if revision is not None and isinstance(revision.down, str) else None
+
+    @cached_property
+    def identifiers(self) -> dict[str, ComponentVersion]:
+        """Versions with schema files, by the identifiers that their revisions have."""
+        return {
+            revision_id(v.component, v.implementation, v.version): v for v in (f.version for f in self.schema_files)
+        }
+
+    @property
+    def sound_steps(self) -> Iterator[tuple[Script, Revision]]:
+        """Own scripts that follow what they should, and of which the constants say what the identifier says.
+
+        The others are found by the rule about contradictions, once.
+        """
+        for script, revision in self.steps:
+            parent = self.revisions.get(revision.down) if isinstance(revision.down, str) else None
+            stranger = parent is not None and parent.revision and parent.revision.component != revision.component
+            if not stranger and (script.is_switch or not self.contradicts_itself(revision)):
+                yield script, revision
+
+    def left_out(self, script: Script) -> list[str]:
+        """Return the versions between those of a step that have schema files, unless its file name agrees with it."""
+        revision = script.revision
+        start = self.target(revision.down) if revision is not None else None
+        end = revision.target if revision is not None else None
+        if start is None or end is None or named_versions(script.path)[0] in (None, start.version):
+            return []
+        versions = (f.version for f in self.schema_files)
+        known = [v.version for v in versions if (v.component, v.implementation) == (end.component, end.implementation)]
+        try:
+            return [v for v in known if version_key(start.version) < version_key(v) < version_key(end.version)]
+        except ValueError:
+            return []
+
     def target(self, identifier: str | None) -> ComponentVersion | None:
         """Return the version that a revision leads to, if there is such a revision and it leads to one."""
         script = self.revisions.get(identifier) if isinstance(identifier, str) else None
         return script.revision.target if script is not None and script.revision is not None else None
+
+
+#: ``v1_0_0_to_v1_0_1_drop_digests``, ``uuid_v1_0_0``, ``synth_int_v2_0_0_to_v2_1_0_archived``.
+_NAME = re.compile(r"(?:[a-z][a-z0-9_]*?_)??(?:v(?P<start>\d+(?:_\d+)*)_to_)?v(?P<end>\d+(?:_\d+)*)(?:_[a-z]\w*)?")
+
+
+def named_versions(path: Path) -> tuple[str | None, str | None]:
+    """Return the versions between which a step is by the name of its file; `None` for what it does not say."""
+    match = _NAME.fullmatch(path.stem)
+    start, end = match.group("start", "end") if match is not None else (None, None)
+    return start and start.replace("_", "."), end and end.replace("_", ".")
 
 
 def parse_version(component: str, path: Path) -> str | None:
@@ -275,16 +354,21 @@ def yaml_lines(path: Path) -> Callable[..., int]:
     The arguments of the function are keys and indexes that lead to the place; where they lead nowhere, it is the last
     place on the way.
     """
-    import yaml
 
-    root = None
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        pass  # there are no places in what is no YAML
+    @cache
+    def root() -> Any:
+        import yaml
+
+        # There are no places in what is no YAML.
+        with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            return yaml.compose(path.read_text(encoding="utf-8"), Loader=loader)
+        return None
 
     def line(*keys: str | int) -> int:
-        node, found = root, 1
+        import yaml
+
+        node, found = root(), 1
         for key in keys:
             if isinstance(node, yaml.MappingNode):
                 pairs = [(k, v) for k, v in node.value if k.value == str(key)]

@@ -227,8 +227,12 @@ def _run_trial(
 
 
 def _options(cases: Sequence[Case], edge: Edge) -> dict[str, str]:
-    """Return what to set: the test data says what the step cannot do without."""
-    found = next((c.options for c in cases if c.up and c.options), {})
+    """Return what to set: for an option that the step cannot do without, what its test data sets first."""
+    found: dict[str, str] = {}
+    for case in cases:
+        for name in edge.revision.required_options:
+            if case.up and name in case.options:
+                found.setdefault(name, case.options[name])
     return _paths(found, edge)
 
 
@@ -249,7 +253,7 @@ def _up_and_back(laboratory: Laboratory, catalog: Catalog, trial: Trial, options
                 # The step refuses these, and says so; the rest is tried without them.
                 never_null |= trial.up.nulls
                 continue
-            if trial.up.done and trial.edge.revision.reversible and trial.edge.start is not None:
+            if trial.up.done and trial.edge.revision.reversible:
                 trial.back = _pass(database, catalog, trial.edge, Direction.DOWN, options)
         break
     if trial.up is not None and trial.up.done:

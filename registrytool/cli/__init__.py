@@ -29,7 +29,9 @@ _MODULES = {
     "history": "history",
     "releases": "history",
     "schema": "schema",
+    "check": "check",
     "revision": "revision",
+    "waiver": "waiver",
 }
 
 

@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,10 +18,12 @@ import yaml
 
 from registrytool.create import CreateOptions, create_repository
 from tests.support.places import Place
-from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.postgres import PostgresServer
 
 
 #: Numbers of Linux (linux/capability.h).
@@ -179,8 +180,8 @@ def registry(registry_at: Callable[..., Registry]) -> Registry:
 
 @pytest.fixture
 def old_registry(registry_at: Callable[..., Registry]) -> Registry:
-    """Make a registry from which four steps lead to the newest one."""
-    return registry_at("newest", "dimensions-config=5", "datasets=1.0.0")
+    """Make a registry from which two steps lead to the newest one."""
+    return registry_at("newest", "dimensions-config=7", "datasets=1.0.0")
 
 
 def _registry(
@@ -257,3 +258,18 @@ class Limits:
 def limits() -> Limits:
     """Return what puts limits on this process."""
     return Limits()
+
+
+@pytest.fixture
+def sqlite_registry(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    templates: dict[Any, Place],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Registry:
+    """Make a registry from which two steps lead to the newest one, in SQLite."""
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    place = Place("sqlite", f"sqlite:///{folder / 'gen3.sqlite3'}", None, folder)
+    targets = ("newest", "dimensions-config=7", "datasets=1.0.0")
+    return _registry(contextlib.ExitStack(), place, templates, tmp_path_factory, request, *targets)

@@ -114,7 +114,8 @@ def test_create_makes_the_versions_of_an_old_release(place: Place, run: Run, pas
 
 def test_create_takes_a_universe_of_any_namespace(place: Place, run: Run, password: str) -> None:
     Path("mine.yaml").write_text(
-        "namespace: mine\nversion: 3\nskypix: {common: htm7, htm: {class: lsst.sphgeom.HtmPixelization, max_level: 7}}\n"
+        "namespace: mine\nversion: 3\nskypix: {common: htm7, htm: {class: lsst.sphgeom.HtmPixelization, "
+        "max_level: 7}}\n"
         "elements: {telescope: {governor: true, keys: [{name: name, type: string, length: 16}]}}\n",
         encoding="utf-8",
     )
@@ -193,8 +194,10 @@ def test_create_refuses_a_namespace_with_tables(postgres: PostgresServer, tmp_pa
     assert outcome == (
         3,
         "",
-        "Error: The namespace registry has tables already (48, such as butler_attributes). Choose another one with "
-        "--namespace.\n",
+        (
+            "Error: The namespace registry has tables already (48, such as butler_attributes). Choose another one with "
+            "--namespace.\n"
+        ),
     )
     assert left(place) == before
     postgres.drop_database(place.url)
@@ -220,8 +223,11 @@ def test_create_refuses_a_database_file_that_exists(run: Run) -> None:
         ("file", "{here}/file is a file, and a repository is a folder. Choose another place."),
         (
             "file/below",
-            "Cannot make a repository in {here}/file/below: Not a directory. Choose another place, or get the right to "
-            "write there.",
+            (
+                "Cannot make a repository in {here}/file/below: Not a directory. Choose another place, or get "
+                "the right to "
+                "write there."
+            ),
         ),
     ],
 )
@@ -243,14 +249,20 @@ def test_create_refuses_a_place_without_the_right_to_write(limits: Limits, run: 
     assert outcome == (
         3,
         "",
-        f"Error: Cannot make a repository in {here}/closed/repo: Permission denied. Choose another place, or get the "
-        "right to write there.\n",
+        (
+            f"Error: Cannot make a repository in {here}/closed/repo: Permission denied. Choose another place, or "
+            "get the "
+            "right to write there.\n"
+        ),
     )
     assert inside == (
         3,
         "",
-        f"Error: Cannot make the database file {here}/closed/gen3.sqlite3: Permission denied. Choose another place, or "
-        "get the right to write there.\n",
+        (
+            f"Error: Cannot make the database file {here}/closed/gen3.sqlite3: Permission denied. Choose another "
+            "place, or "
+            "get the right to write there.\n"
+        ),
     )
     assert list(Path("closed").iterdir()) == []
 
@@ -269,27 +281,38 @@ BAD_OPTIONS = [
     (
         ["--at", "nonsense"],
         3,
-        "There is no Butler release nonsense in the schema content. Releases look like w_2026_43, 30.2026.4300 or "
-        "30.0.11.",
+        (
+            "There is no Butler release nonsense in the schema content. Releases look like w_2026_43, 30.2026.4300 or "
+            "30.0.11."
+        ),
     ),
     (
         ["--at", "datasets=1.5.0"],
         3,
-        "There is no version of datasets ByDimensionsDatasetRecordStorageManagerUUID 1.5.0 in the schema content. Known: "
-        "1.0.0, 2.0.0.",
+        (
+            "There is no version of datasets ByDimensionsDatasetRecordStorageManagerUUID 1.5.0 in the schema "
+            "content. Known: "
+            "1.0.0, 2.0.0."
+        ),
     ),
     (
         ["--at", "dimensions-config=99"],
         3,
-        "There is no version of dimensions-config daf_butler 99 in the schema content. Known: 0, 1, 2, 3, 4, 5, 6, 7, 8. "
-        "It is newer than this registrytool: upgrade registrytool.",
+        (
+            "There is no version of dimensions-config daf_butler 99 in the schema content. Known: 0, 1, 2, 3, 4, 5, "
+            "6, 7, 8. "
+            "It is newer than this registrytool: upgrade registrytool."
+        ),
     ),
     (["--at", "attributes=none"], 2, "A registry cannot be made without attributes."),
     (
         ["--at", "obscore=0.0.1"],
         2,
-        "A registry cannot be made with obscore: its table follows from a configuration. Make it without, then migrate "
-        "it with --to obscore=0.0.1.",
+        (
+            "A registry cannot be made with obscore: its table follows from a configuration. Make it without, "
+            "then migrate "
+            "it with --to obscore=0.0.1."
+        ),
     ),
     (["--universe", "missing.yaml"], 2, "Cannot read missing.yaml: No such file or directory."),
     (["--universe", "broken.yaml"], 2, "broken.yaml is not YAML: did not find expected node content, line 2."),
@@ -322,8 +345,10 @@ BAD_OPTIONS = [
     (
         ["--universe", "form.yaml"],
         2,
-        "form.yaml is not a dimension universe: an element does not have the form that it needs. It needs at least "
-        "version, skypix and elements.",
+        (
+            "form.yaml is not a dimension universe: an element does not have the form that it needs. It needs at least "
+            "version, skypix and elements."
+        ),
     ),
     (
         ["--db", "mysql://me:secret@host/db"],
@@ -338,13 +363,19 @@ BAD_OPTIONS = [
     (
         ["--db", "sqlite://"],
         2,
-        "The URL sqlite:// names no database file. It looks like sqlite:///PATH, with four slashes for an absolute path.",
+        (
+            "The URL sqlite:// names no database file. It looks like sqlite:///PATH, with four slashes for an "
+            "absolute path."
+        ),
     ),
     (
         ["--db", "sqlite:///nowhere/x.sqlite3"],
         3,
-        "Cannot make the database file nowhere/x.sqlite3: No such file or directory. Choose another place, or get the "
-        "right to write there.",
+        (
+            "Cannot make the database file nowhere/x.sqlite3: No such file or directory. Choose another place, "
+            "or get the "
+            "right to write there."
+        ),
     ),
     (
         ["--content", "empty"],
@@ -444,8 +475,11 @@ def test_create_says_how_to_get_a_missing_extension(postgres: PostgresServer, ru
         assert outcome == (
             3,
             "",
-            "Error: The database lacks the extension btree_gist, which the Butler needs. Ask an administrator to run: "
-            "CREATE EXTENSION btree_gist;\n",
+            (
+                "Error: The database lacks the extension btree_gist, which the Butler needs. Ask an "
+                "administrator to run: "
+                "CREATE EXTENSION btree_gist;\n"
+            ),
         )
         assert not Path("repo").exists()
         elsewhere = run("create", "repo", "--db", url, "--namespace", "other")

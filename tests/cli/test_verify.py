@@ -70,7 +70,7 @@ def test_verify_lists_unknown_differences_and_exits_with_4(registry: Registry, r
     assert rows[0] == ["Unknown", "differences:"]
     assert rows[2] == ["table", "object", "name", "what", "expected", "found"]
     assert rows[4][:4] == ["visit", "column", "azimuth", "missing"]
-    assert rows[-1] == "repo: 1 difference, 0 known and 1 unknown.".split()
+    assert rows[-1] == ["repo:", "1", "difference,", "0", "known", "and", "1", "unknown."]
     assert (outcome.exit_code, outcome.stderr) == (4, "")
     as_json = run("--format", "json", "verify", "repo")
     answer = json.loads(as_json.stdout)
@@ -108,11 +108,15 @@ def test_verify_counts_revisions_that_contradict_the_versions_as_a_difference(re
 def test_verify_names_known_drift_and_how_to_mend_it(drifted: Registry, run: Run) -> None:
     assert run("verify", "repo") == (
         4,
-        "Known drift: visit-without-day-obs (must be repaired; migrated to universe 6 by the existing migration tool)\n"
-        "  The observing day of a visit may be missing or unknown - visit.day_obs has no foreign key, index, NOT NULL.\n"
-        "    visit: index visit_fkidx_instrument_day_obs is missing\n"
-        "repo: 1 difference, 1 known and 0 unknown.\n"
-        "'registrytool verify --repair' mends known drift, and so does every migration.\n",
+        (
+            "Known drift: visit-without-day-obs (must be repaired; migrated to universe 6 by the existing "
+            "migration tool)\n"
+            "  The observing day of a visit may be missing or unknown - visit.day_obs has no foreign key, index, NOT "
+            "NULL.\n"
+            "    visit: index visit_fkidx_instrument_day_obs is missing\n"
+            "repo: 1 difference, 1 known and 0 unknown.\n"
+            "'registrytool verify --repair' mends known drift, and so does every migration.\n"
+        ),
         "",
     )
 
@@ -171,7 +175,10 @@ def test_repair_refuses_unknown_differences(registry: Registry, run: Run) -> Non
     assert outcome == (
         3,
         "",
-        "Error: The structure of the registry is not what its versions promise: visit: column azimuth is missing. Run "
-        "'registrytool verify' for the whole list and mend the differences first.\n",
+        (
+            "Error: The structure of the registry is not what its versions promise: visit: column azimuth is "
+            "missing. Run "
+            "'registrytool verify' for the whole list and mend the differences first.\n"
+        ),
     )
     assert registry.trace() == before

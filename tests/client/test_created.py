@@ -68,7 +68,10 @@ def assert_clean(run: Run, place: Place) -> None:
 def assert_usable(client: Client, run: Run, place: Place, release: Release) -> None:
     content = client.content(place.folder, password_of(place), then_write=True)
 
-    assert content["universe"] == {"namespace": "daf_butler", "version": int(release.state["dimensions-config"].version)}
+    assert content["universe"] == {
+        "namespace": "daf_butler",
+        "version": int(release.state["dimensions-config"].version),
+    }
     assert content["collections"] == content["dataset_types"] == content["datasets"] == {}
     found = {component: manager["version"] for component, manager in content["managers"].items()}
     assert found == {c: v.version for c, v in release.state.components.items() if c != "dimensions-config"}
@@ -184,7 +187,7 @@ def read(place: Place) -> tuple[Structure, dict[str, Any]]:
     with database.read() as connection:
         structure = read_structure(connection, place.namespace)
         table = sa.table("butler_attributes", sa.column("name"), sa.column("value"), schema=place.namespace)
-        attributes: dict[str, Any] = {name: value for name, value in connection.execute(sa.select(table))}
+        attributes: dict[str, Any] = {row.name: row.value for row in connection.execute(sa.select(table))}
     attributes["config:dimensions.json"] = without_doc(json.loads(attributes["config:dimensions.json"]))
     return structure, attributes
 

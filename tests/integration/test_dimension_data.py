@@ -38,6 +38,7 @@ def timespans(place: Place, days: list[tuple[str, int]]) -> dict[tuple[str, int]
         for _ in range(2):  # what is there already stays
             add_day_obs(connection.execute, tables["day_obs"], wanted, OFFSETS, place.dialect)
         day_obs = tables["day_obs"]
+        bounds: list[sa.ColumnElement[int]]
         if place.dialect == "sqlite":
             bounds = [day_obs.c.timespan_begin, day_obs.c.timespan_end]
         else:

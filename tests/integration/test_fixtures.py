@@ -12,7 +12,7 @@ from registrytool.status import registry_status
 from registrytool.verify import verify_registry
 from tests.support.content_states import CATALOG
 from tests.support.fixtures import fixture_names, manifest, restore_postgresql, restore_sqlite
-from tests.support.registries import assert_clean, migrate
+from tests.support.registries import migrate
 from tests.support.rows import read_content
 
 if TYPE_CHECKING:

@@ -60,7 +60,9 @@ def test_folders_of_revisions_are_their_components(revision: Revision) -> None:
     assert revision.path.parent.name == revision.component
 
 
-@pytest.mark.parametrize("edge", [e for e in EDGES if "switches" not in e.revision.path.parts], ids=lambda e: e.revision.path.stem)
+@pytest.mark.parametrize(
+    "edge", [e for e in EDGES if "switches" not in e.revision.path.parts], ids=lambda e: e.revision.path.stem
+)
 def test_file_names_of_steps_tell_the_truth(edge: Edge) -> None:
     match = re.fullmatch(r"(?:[a-z_]+_)?(?:v([\d_]+)_to_)?v([\d_]+)_[a-z]\w*", edge.revision.path.stem)
     assert match

@@ -75,7 +75,7 @@ def assert_same_rows(before: Content, after: Content, *, apart_from: set[tuple[s
         assert after[table].of(columns) == old.of(columns), table
 
 
-def up_down_up(edge: Edge, place: Place, start: State, *, rows: bool) -> None:
+def up_and_down(edge: Edge, place: Place, start: State, *, rows: bool, again: bool = False) -> None:
     repository = make_state(place, start)
     if rows:
         fill_registry(repository, never_null=never_null(start))
@@ -97,6 +97,8 @@ def up_down_up(edge: Edge, place: Place, start: State, *, rows: bool) -> None:
 
     assert_clean(repository, start)
     assert_same_rows(beginning, read_content(repository), apart_from=LOST)
+    if not again:
+        return
 
     migrate(repository, target(edge.end), **settings)
 
@@ -106,19 +108,19 @@ def up_down_up(edge: Edge, place: Place, start: State, *, rows: bool) -> None:
 
 @each_step
 def test_step_keeps_all_rows_up_and_down_and_up_again(edge: Edge, place: Place) -> None:
-    up_down_up(edge, place, start_of(edge), rows=True)
+    up_and_down(edge, place, start_of(edge), rows=True, again=True)
 
 
 @each_step
 def test_step_keeps_all_rows_with_names_as_keys_and_in_an_odd_namespace(
     edge: Edge, odd_namespace: str, place: Place
 ) -> None:
-    up_down_up(edge, place, start_of(edge).replace(NAME_KEY), rows=True)
+    up_and_down(edge, place, start_of(edge).replace(NAME_KEY), rows=True)
 
 
 @each_step
 def test_step_works_on_an_empty_registry(edge: Edge, place: Place) -> None:
-    up_down_up(edge, place, start_of(edge), rows=False)
+    up_and_down(edge, place, start_of(edge), rows=False)
 
 
 @pytest.mark.slow

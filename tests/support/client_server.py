@@ -22,7 +22,14 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-PRELOADED = ("lsst.daf.butler", "lsst.daf.butler.direct_butler", "astropy.time", "psycopg2.extras", "sqlalchemy", "yaml")
+PRELOADED = (
+    "lsst.daf.butler",
+    "lsst.daf.butler.direct_butler",
+    "astropy.time",
+    "psycopg2.extras",
+    "sqlalchemy",
+    "yaml",
+)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,7 @@ def creatable(state: State) -> bool:
     """Whether the content defines all versions of a state, the universe included."""
     if state.get("dimensions-config") is None:
         return False
-    return all(
-        v.version in CATALOG.versions[v.component].get(v.implementation, ()) for v in state.components.values()
-    )
+    return all(v.version in CATALOG.versions[v.component].get(v.implementation, ()) for v in state.components.values())
 
 
 def releases() -> list[Release]:

@@ -1,5 +1,7 @@
 """Facts of the format as tables: section numbers are those of the Butler registry format."""
 
+# ruff: noqa: E501 (the names are as long as they are)
+
 SHRUNK = {
     "fkey_collection_summary_dataset_type_collection_collection_id_collection_id": (
         "fkey_collection_summary_dataset_type_collection_collec_4090d073"
@@ -192,13 +194,34 @@ REVISIONS: dict[tuple[str, str | None, str | None], str] = {
 """Identifiers by component, implementation and version (sections 8.2 and 8.2a)."""
 
 DIGESTS = {
-    ("DefaultButlerAttributeManager", "w_2022_23"): ("2e744fbce9a64df938160e6c138591db", "2e744fbce9a64df938160e6c138591db"),
-    ("MonolithicDatastoreRegistryBridgeManager", "w_2022_23"): ("ed6beb42e771739849754b5492135f78", "47916fe261a5a9ded401f17780f5b749"),
-    ("SynthIntKeyCollectionManager", "w_2022_23"): ("0eb2502d4bb3c691f19c1d4b5f176ef6", "09c760b07887c0701752a1df3a62ee3f"),
-    ("StaticDimensionRecordStorageManager", "w_2022_23"): ("410e36bdccb2c814a33e7e768c6d3db4", "fe23857bbc7344cec0ad8d03d6b6d66e"),
-    ("StaticDimensionRecordStorageManager", "w_2022_49"): ("56a0bcf16c79f70138cedb77dc1007ed", "245c6e652eff26e5540ca2e11a667b22"),
-    ("ByNameOpaqueTableStorageManager", "w_2022_23"): ("de3bb425d1587c673d1ac3f4014764fa", "de3bb425d1587c673d1ac3f4014764fa"),
-    ("ByDimensionsDatasetRecordStorageManagerUUID", "w_2022_23"): ("eaec5243531ccaa7230fc6b08c8853ca", "bb8ca3098b47b0c79ad7bff3a6b44c79"),
+    ("DefaultButlerAttributeManager", "w_2022_23"): (
+        "2e744fbce9a64df938160e6c138591db",
+        "2e744fbce9a64df938160e6c138591db",
+    ),
+    ("MonolithicDatastoreRegistryBridgeManager", "w_2022_23"): (
+        "ed6beb42e771739849754b5492135f78",
+        "47916fe261a5a9ded401f17780f5b749",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2022_23"): (
+        "0eb2502d4bb3c691f19c1d4b5f176ef6",
+        "09c760b07887c0701752a1df3a62ee3f",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2022_23"): (
+        "410e36bdccb2c814a33e7e768c6d3db4",
+        "fe23857bbc7344cec0ad8d03d6b6d66e",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2022_49"): (
+        "56a0bcf16c79f70138cedb77dc1007ed",
+        "245c6e652eff26e5540ca2e11a667b22",
+    ),
+    ("ByNameOpaqueTableStorageManager", "w_2022_23"): (
+        "de3bb425d1587c673d1ac3f4014764fa",
+        "de3bb425d1587c673d1ac3f4014764fa",
+    ),
+    ("ByDimensionsDatasetRecordStorageManagerUUID", "w_2022_23"): (
+        "eaec5243531ccaa7230fc6b08c8853ca",
+        "bb8ca3098b47b0c79ad7bff3a6b44c79",
+    ),
 }
 """Digests that clients stored, on SQLite and on PostgreSQL, by class and first week (section 15).
 

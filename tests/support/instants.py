@@ -51,8 +51,6 @@ def tai_ns(utc: str) -> int:
     utc_ns = (moment - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
     if moment.year < 1972:
         # The difference grew all day: exact from its values at the beginning of two days, which pyerfa gives.
-        start, end = (
-            Fraction(round(float(erfa.dat(1970, 1, day, 0.0)) * 10**9)) for day in (1, 2)
-        )
+        start, end = (Fraction(round(float(erfa.dat(1970, 1, day, 0.0)) * 10**9)) for day in (1, 2))
         return utc_ns + (start + (end - start) * utc_ns / 86_400_000_000_000).__floor__()
     return utc_ns + round(float(erfa.dat(moment.year, moment.month, moment.day, 0.0))) * 10**9

@@ -1,217 +1,20 @@
-"""Fill every table of a registry with rows that are consistent with each other.
-
-Nothing is known of single tables but what their definitions say; the few rules about content (numbers of days, types
-of collections) are those that steps lean on.  The rows of a table are ordinary ones, ones with NULL wherever that is
-permitted, ones with strings of the greatest length, and ones with characters that must be quoted, in turn.
-"""
+"""Rows in every table of a registry, for the tests; the work is done by `registrytool.check.rows`."""
 
 from __future__ import annotations
 
-import datetime
-import itertools
-import random
-import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import INT8RANGE, Range
-
-from registrytool.catalog import MAX_NSEC, MIN_NSEC, Catalog
+from registrytool.catalog import Catalog
+from registrytool.check.rows import CALIBRATION, GROUPS, RECORD_TABLES, Filler, TableContent, fill_tables
+from registrytool.check.rows import read_content as read_tables
 from registrytool.database import Database
-from registrytool.introspect import read_structure
-from registrytool.models import DatasetTables, DynamicContent
-from registrytool.reshape import Reshape
-from registrytool.state import LOG_PREFIX, read_recorded
-from registrytool.step import ConnectionExecutor
-from registrytool.universe import Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from registrytool.repository import Repository
 
-GROUPS: tuple[tuple[str, ...], ...] = (
-    (),
-    ("instrument", "detector"),
-    ("instrument", "detector", "exposure"),
-    ("instrument", "visit", "band", "htm7"),
-    ("skymap", "tract", "patch"),
-)
-"""Required dimensions of the dataset types; those of which a universe does not have all are left out."""
-
-CALIBRATION = ("instrument", "detector")
-"""The group of which there are calibrations."""
-
-RECORD_TABLES = ("file_datastore_records", "records of another datastore")
-DAYS = (20161231, 20200101, 20240229, 20241231)
-OBSERVATION_TYPES = ("science", "unheard of", "dark", "skyflat")
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Filler:
-    """Fills the tables of one registry.
-
-    Parameters
-    ----------
-    metadata : `sqlalchemy.MetaData`
-        All tables.
-    never_null : collection of `tuple` [`str`, `str`]
-        Table and column of what may be NULL and shall not be.
-    done : `dict` [`str`, `list` [`dict`]]
-        Rows by table; tables that are in it already are not filled.
-    """
-
-    metadata: sa.MetaData
-    never_null: Collection[tuple[str, str]]
-    done: dict[str, list[Row]] = field(default_factory=dict)
-
-    def fill(self, connection: sa.Connection) -> None:
-        """Insert rows into all tables, those first to which others refer."""
-        for table in self.metadata.sorted_tables:
-            if table.name not in self.done:
-                self.done[table.name] = list(self._rows(table))
-                assert self.done[table.name], f"no row for {table.name} is consistent"
-                # One by one, since rows that leave a column to its default have fewer columns.
-                for row in self.done[table.name]:
-                    connection.execute(sa.insert(table), row)
-
-    def _rows(self, table: sa.Table) -> Iterator[Row]:
-        keys = [(key.column_keys, key.referred_table.name, _target(key)) for key in table.foreign_key_constraints]
-        if table.name.startswith(("dataset_tags_", "dataset_calibs_")):
-            # A dataset in the table of its own type.
-            dataset = next(columns[0] for columns, target, _ in keys if target == "dataset")
-            keys.append((["dataset_type_id", dataset], "dataset", ["dataset_type_id", "id"]))
-        choices = [list(self._choices(table.name, *key)) for key in sorted(keys, key=lambda k: (-len(k[0]), k))]
-        found = list(itertools.islice(_consistent(choices, {}), 400))
-        if not found:
-            return
-        parents = max((len(self.done[target]) for _, target, _ in keys), default=0)
-        wanted = min(40, max(4, 2 * parents))
-        bound = {column for columns, _, _ in keys for column in columns}
-        if set(table.primary_key.columns.keys()) <= bound:
-            chosen = found if len(found) <= 60 else random.Random(1).sample(found, 60)  # noqa: S311 (the same each time)
-        else:
-            chosen = [found[i * 7 % len(found)] for i in range(wanted)]
-        seen: set[tuple[Any, ...]] = set()
-        unique = [
-            tuple(c.columns.keys())
-            for c in table.constraints
-            if isinstance(c, sa.PrimaryKeyConstraint | sa.UniqueConstraint)
-        ]
-        for i, given in enumerate(chosen):
-            row = self._row(table, i, given)
-            identities = {(names, *(repr(row[n]) for n in names)) for names in unique}
-            if not identities & seen:
-                seen |= identities
-                yield row
-
-    def _choices(self, table: str, columns: list[str], target: str, target_columns: list[str]) -> Iterator[Row]:
-        """Give the values that a foreign key can have."""
-        seen = set()
-        for parent in self.done[target]:
-            values = tuple(parent.get(c) for c in target_columns)
-            if values not in seen and None not in values and _fits(table, target, parent):
-                seen.add(values)
-                yield dict(zip(columns, values, strict=True))
-
-    def _row(self, table: sa.Table, i: int, given: Row) -> Row:
-        row = dict(given)
-        span = _span(i)
-        for column in table.columns:
-            empty = i % 4 == 1 and column.nullable and (table.name, column.name) not in self.never_null
-            if empty and not column.primary_key:
-                row[column.name] = None
-            elif column.name in row:
-                continue
-            elif column.name in ("timespan_begin", "timespan_end", "timespan"):
-                row.update(_timespan_columns(column, span if column.nullable or span is not None else (5, 9)))
-            elif not (column.server_default is not None and i % 4 == 1):
-                row[column.name] = _value(table.name, column, i)
-        if {"timespan_begin", "timespan_end"} <= row.keys() and None in (row["timespan_begin"], row["timespan_end"]):
-            row.update(timespan_begin=None, timespan_end=None)
-        return row
-
-
-def _consistent(choices: Sequence[list[Row]], chosen: Row) -> Iterator[Row]:
-    """Combine values of all foreign keys in all ways in which they do not contradict each other."""
-    if not choices:
-        yield chosen
-        return
-    for values in choices[0]:
-        if all(chosen.get(c, v) == v for c, v in values.items()):
-            yield from _consistent(choices[1:], chosen | values)
-
-
-def _target(key: sa.ForeignKeyConstraint) -> list[str]:
-    return [element.column.name for element in key.elements]
-
-
-def _fits(table: str, target: str, parent: Row) -> bool:
-    """Whether a dataset type belongs to a table of datasets."""
-    if target != "dataset_type" or not table.startswith(("dataset_tags_", "dataset_calibs_")):
-        return True
-    return table in (parent["tag_association_table"], parent["calibration_association_table"])
-
-
-def _span(i: int) -> tuple[int | None, int | None] | None:
-    """Return bounds in turn: both, none of them, no timespan, the end only, the begin only."""
-    start = 1_500_000_037_000_000_000 + i * 86_400_000_000_000
-    return ((start, start + 30_000_000_001), (None, None), None, (None, start), (start, None))[i % 5]
-
-
-def _timespan_columns(column: sa.Column[Any], span: tuple[int | None, int | None] | None) -> Row:
-    if isinstance(column.type, INT8RANGE):
-        return {column.name: None if span is None else Range(*span, bounds="[)")}
-    if span is None:
-        return {column.name: None}
-    begin, end = span
-    if column.name == "timespan_begin":
-        return {column.name: MIN_NSEC if begin is None else begin}
-    return {column.name: MAX_NSEC if end is None else end}
-
-
-def _value(table: str, column: sa.Column[Any], i: int) -> Any:
-    match column.type:
-        case _ if column.name == "day_obs" or (table, column.name) == ("day_obs", "id"):
-            return DAYS[i % len(DAYS)]
-        case _ if column.name == "observation_type":
-            return OBSERVATION_TYPES[i // 4 % 4] if i > 3 else OBSERVATION_TYPES[i]
-        case _ if (table, column.name) == ("collection", "type"):
-            return 1 + i % 4
-        case _ if column.name == "ingest_date" and isinstance(column.type, sa.BigInteger):
-            return 1_600_000_037_123_456_000 + i * 1_000
-        case sa.Uuid():
-            return uuid.uuid5(uuid.NAMESPACE_OID, f"{table}.{column.name}.{i}")
-        case sa.String():
-            return _text(f"{column.name}{i}", i, column.type.length)
-        case sa.TIMESTAMP():
-            return datetime.datetime(2016, 12, 31, 23, 59, 58) + datetime.timedelta(seconds=i, microseconds=999_999 - i)  # noqa: DTZ001 (as the column: UTC without saying so)
-        case sa.Float():
-            return (0.1 + 0.2, -1e-300, 1.7976931348623157e308, 0.0)[i % 4]
-        case sa.Boolean():
-            return i % 3 == 0
-        case sa.LargeBinary():
-            return bytes(range(i, i + 200)) + b"\0"
-        case sa.BigInteger() if i % 4 == 2 and column.nullable:
-            return 2**63 - 1
-        case sa.Integer():  # and BigInteger and SmallInteger
-            return i + 1
-    message = f"no value for {column!r}"
-    raise NotImplementedError(message)
-
-
-def _text(plain: str, i: int, length: int | None) -> str:
-    if i % 4 == 2:
-        return f"{i}{'Ü' * 5000}"[: length or 5000]
-    if i % 4 == 3:
-        return f"{i}'\"é%s:x;--\\日本 {plain}"[:length]
-    return plain[:length]
-
-
-# -- whole registries ---------------------------------------------------------
+__all__ = ["CALIBRATION", "GROUPS", "RECORD_TABLES", "Filler", "TableContent", "fill_registry", "read_content"]
 
 
 def fill_registry(
@@ -219,107 +22,26 @@ def fill_registry(
     *,
     catalog: Catalog | None = None,
     never_null: Collection[tuple[str, str]] = (),
-    groups: Sequence[tuple[str, ...]] = GROUPS,
-    calibration: tuple[str, ...] = CALIBRATION,
+    groups: Sequence[tuple[str, ...]] | None = None,
+    calibration: tuple[str, ...] | None = None,
 ) -> None:
-    """Register dataset types and a second datastore, and put rows into every table.
-
-    Parameters
-    ----------
-    repository : `Repository`
-        A new registry.
-    catalog : `Catalog`, optional
-        The content.
-    never_null : collection of `tuple` [`str`, `str`], optional
-        Table and column of what may be NULL and shall not be.
-    groups : sequence of `tuple` [`str`, ...], optional
-        Required dimensions of the dataset types.
-    calibration : `tuple` [`str`, ...], optional
-        The group of which there are calibrations.
-    """
-    catalog, database = catalog or Catalog(), Database.of(repository)
+    """Put rows into every table of a new registry; see `registrytool.check.rows.fill_tables`."""
+    database = Database.of(repository)
     with database.write("fill") as connection:
-        recorded = read_recorded(connection, database.namespace, catalog, where="the test")
-        universe = Universe(recorded.universe)
-        dynamic, rows = _dataset_types(universe, groups, calibration)
-        dynamic = DynamicContent(dynamic, RECORD_TABLES, recorded.dynamic.obscore)
-        metadata = catalog.metadata(
-            recorded.state, database.dialect, dynamic, universe=recorded.universe, namespace=database.namespace
+        fill_tables(
+            connection,
+            database.namespace,
+            catalog or Catalog(),
+            never_null=never_null,
+            groups=groups,
+            calibration=calibration,
         )
-        there = read_structure(connection, database.namespace)
-        Reshape(there, None, metadata, keep_foreign=True).create(ConnectionExecutor(connection))
-        tables = {table.name: table for table in metadata.tables.values()}
-        for name in ("dimension_graph_key", "dimension_graph_definition", "dataset_type", "opaque_meta"):
-            connection.execute(sa.insert(tables[name]), rows[name])
-        Filler(metadata, never_null, {"butler_attributes": [], **rows}).fill(connection)
         if database.dialect == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
-def _dataset_types(
-    universe: Universe, groups: Sequence[tuple[str, ...]], calibration: tuple[str, ...]
-) -> tuple[tuple[DatasetTables, ...], dict[str, list[Row]]]:
-    known = [g for g in groups if all(universe.is_known(name) for name in g)]
-    tables: list[DatasetTables] = []
-    rows: dict[str, list[Row]] = {
-        "dimension_graph_key": [],
-        "dimension_graph_definition": [],
-        "dataset_type": [],
-        "opaque_meta": [{"table_name": name} for name in RECORD_TABLES],
-    }
-    # Key 0 is the empty group, which has no row.
-    for key, group in enumerate(sorted(known, key=len)):
-        if group:
-            rows["dimension_graph_key"].append({"id": key})
-        rows["dimension_graph_definition"] += [{"dimension_graph_id": key, "dimension_name": name} for name in group]
-        tags, calibs = f"dataset_tags_{key:08}", f"dataset_calibs_{key:08}" if group == calibration else None
-        tables.append(DatasetTables(tags, "tags", group))
-        if calibs:
-            tables.append(DatasetTables(calibs, "calibs", group))
-        rows["dataset_type"] += [
-            {
-                "id": 2 * key + number + 1,
-                "name": f"type {number} of '{'_'.join(group)}'",
-                "storage_class": "Ünusual",
-                "dimensions_key": key,
-                "tag_association_table": tags,
-                "calibration_association_table": calibs if number else None,
-            }
-            for number in range(2)
-        ]
-    return tuple(tables), rows
-
-
-@dataclass(frozen=True)
-class TableContent:
-    """All rows of a table, as the driver gives them."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-    def of(self, columns: Iterable[str]) -> list[tuple[Any, ...]]:
-        """Return the values of some columns of all rows, sorted."""
-        positions = [self.columns.index(c) for c in columns]
-        return sorted((tuple(row[p] for p in positions) for row in self.rows), key=repr)
-
-
 def read_content(repository: Repository) -> dict[str, TableContent]:
-    """Read all rows of all tables, but for the revisions in ``alembic_version`` and the log of registrytool."""
+    """Read all rows of all tables."""
     database = Database.of(repository)
-    result: dict[str, TableContent] = {}
     with database.read() as connection:
-        for name in sorted(sa.inspect(connection).get_table_names(schema=database.namespace)):
-            table = sa.table(name, schema=database.namespace)
-            cursor = connection.execute(sa.select(sa.text("*")).select_from(table))
-            rows = [tuple(_plain(value) for value in row) for row in cursor]
-            if name == "butler_attributes":
-                rows = [row for row in rows if not str(row[0]).startswith(LOG_PREFIX)]
-            if name != "alembic_version":
-                result[name] = TableContent(tuple(cursor.keys()), rows)
-    return result
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, memoryview):
-        return bytes(value)
-    return str(value) if type(value).__name__ == "NumericRange" else value
+        return read_tables(connection, database.namespace)

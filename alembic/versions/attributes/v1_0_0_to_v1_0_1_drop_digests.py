@@ -17,6 +17,8 @@ down_revision = "f22a777cf382"
 branch_labels = None
 depends_on = None
 
+changes = {"butler_attributes": ("*",)}
+
 
 def upgrade(step: Step) -> None:
     step.remove_attributes("schema_digest:")

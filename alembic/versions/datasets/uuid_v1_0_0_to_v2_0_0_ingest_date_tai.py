@@ -22,6 +22,9 @@ down_revision = "2101fbf51ad3"
 branch_labels = None
 depends_on = None
 
+#: The way down brings the timestamps back.
+changes = {"dataset": ("ingest_date",)}
+closed = "every row of the table dataset is written again, while nobody can read it"
 loses = "what is finer than a microsecond in ingest dates"
 
 

@@ -17,6 +17,8 @@ down_revision = "a07b3b60e369"
 branch_labels = None
 depends_on = None
 
+closed = "the table dataset_location_trash gets another primary key, and nobody can use it while its index is built"
+
 
 def upgrade(step: Step) -> None:
     step.reshape()

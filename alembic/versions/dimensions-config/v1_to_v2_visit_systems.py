@@ -21,6 +21,10 @@ down_revision = "380002bcbb26"
 branch_labels = None
 depends_on = None
 
+#: What becomes visit_system_membership; definitions that differ in their visit system only become one.
+drops = {"visit": ("visit_system",), "visit_definition": ("visit_system", "*")}
+closed = "columns go that older clients read, and visit_definition gets another primary key"
+
 OPTION = "has_simulated"
 options = {OPTION: "Whether the exposures have simulated signal: 0 or 1"}
 required_options = (OPTION,)

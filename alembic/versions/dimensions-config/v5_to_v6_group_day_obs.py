@@ -31,6 +31,10 @@ down_revision = "2a8a32e1bec3"
 branch_labels = None
 depends_on = None
 
+#: Group numbers have no place in universe 6.
+drops = {"exposure": ("group_id",)}
+closed = "columns go or get other names that older clients read, and exposures and visits are searched for NULL"
+
 options = {DAY_OBS_OPTION: DAY_OBS_HELP}
 loses = "groups and observing days without exposures, and timespans of observing days that were set by hand"
 

@@ -17,6 +17,8 @@ down_revision = "87a30df8c8c5"
 branch_labels = None
 depends_on = None
 
+closed = "nobody can write to the tables of overlaps while their indexes are built"
+
 
 def upgrade(step: Step) -> None:
     step.reshape()

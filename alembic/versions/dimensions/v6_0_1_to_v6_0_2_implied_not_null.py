@@ -22,6 +22,8 @@ down_revision = "1601d5973bf8"
 branch_labels = None
 depends_on = None
 
+closed = "exposures and visits cannot be read while their columns are searched for NULL"
+
 OPTION = "null_filter_value"
 options = {OPTION: "Physical filter of visits that have none"}
 
@@ -33,7 +35,16 @@ def upgrade(step: Step) -> None:
             continue
         table = step.old(element.name)
         if element.name == "visit" and "physical_filter" in element.implied and value is not None:
-            step.execute(sa.update(table).where(table.c.physical_filter.is_(None)).values(physical_filter=value))
+            known = step.old("physical_filter")
+            unknown = ~sa.exists().where(known.c.instrument == table.c.instrument, known.c.name == value)
+            without = table.c.physical_filter.is_(None)
+            step.refuse_if(
+                sa.select(*table.primary_key.columns).where(without, unknown),
+                "{count} visits without a filter are of an instrument that does not have the one named, "
+                "the first one is ({first}).",
+                f"Name a filter of the instrument with --set {OPTION}=FILTER.",
+            )
+            step.execute(sa.update(table).where(without).values(physical_filter=value))
         for name in element.implied:
             hint = (
                 f"Name the filter of such visits with --set {OPTION}=FILTER."

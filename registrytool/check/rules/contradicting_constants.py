@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from registrytool.catalog import COMPONENTS
-from registrytool.check.sources import Finder, Script
+from registrytool.check.sources import Finder, Script, named_versions
+from registrytool.naming import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +21,15 @@ GOOD_WAY = (
 )
 
 
-#: ``v1_0_0_to_v1_0_1_drop_digests``, ``uuid_v1_0_0``, ``synth_int_v2_0_0_to_v2_1_0_archived``, ``root``.
-_NAME = re.compile(r"(?:[a-z][a-z_]*?_)?(?:v(?P<start>\d+(?:_\d+)*)_to_)?v(?P<end>\d+(?:_\d+)*)(?:_[a-z]\w*)?")
-
-
 def check(subject: Subject) -> Iterator[Finding]:
     """Look for contradictions."""
     find = Finder(subject, __name__)
     for script, revision in subject.sources.steps:
         about = revision.target or revision.component
-        for message, name in _contradictions(subject, script):
+        # The first one explains the others.
+        found = next(_contradictions(subject, script), None)
+        if found is not None:
+            message, name = found
             yield find(message, script.path, script.line(name) if name else 1, about=about)
 
 
@@ -43,6 +42,11 @@ def _contradictions(subject: Subject, script: Script) -> Iterator[tuple[str, str
         return
     if folder != revision.component:
         yield f"The revision is of {revision.component} but lies in the folder {folder}.", "component"
+    claimed = subject.sources.identifiers.get(revision.id)
+    if not script.is_switch and subject.sources.contradicts_itself(revision):
+        said = f"lead to {revision.target}" if revision.target is not None else "do not say where it leads to"
+        yield f"The revision has the identifier of {claimed}, but its constants {said}.", "version"
+        return
     target, before = revision.target, subject.sources.target(revision.down)
     if target is None:
         if revision.down is not None:
@@ -52,31 +56,44 @@ def _contradictions(subject: Subject, script: Script) -> Iterator[tuple[str, str
         return
     parent = subject.sources.revisions.get(revision.down) if isinstance(revision.down, str) else None
     if parent is not None and parent.revision is not None and parent.revision.component != revision.component:
-        yield f"The revision is of {revision.component} but follows one of {parent.revision.component}.", "down_revision"
+        yield (
+            f"The revision is of {revision.component} but follows one of {parent.revision.component}.",
+            "down_revision",
+        )
         return
     if script.is_switch:
         return
     if before is not None and before.implementation != target.implementation:
-        yield (
-            f"The revision is of {target.implementation} but follows one of {before.implementation}; "
-            "such steps are switches.",
-            "implementation",
-        )
+        what = f"is of {target.implementation} but follows one of {before.implementation}"
+        yield f"The revision {what}; such steps are switches.", "implementation"
         return
     if revision.origin and before is not None:
         yield f"Registries begin with {target} (origin), but it follows {before}.", "origin"
-    match = _NAME.fullmatch(script.path.stem)
-    if match is None:
+    start, end = named_versions(script.path)
+    if end is None:
         yield f"The file name {script.path.name} does not say between which versions the step is.", ""
-        return
-    start, end = (text and text.replace("_", ".") for text in match.group("start", "end"))
-    if end != target.version:
+    elif end != target.version:
         yield f"The file name says version {end}, but the revision leads to {target.version}.", "version"
-    elif start is not None and (before is not None or parent is not None):
-        found = before.version if before is not None else None
-        if start != found:
-            yield f"The file name says that the step begins with {start}, but it follows {found or 'the root'}.", (
-                "down_revision"
-            )
     elif start is None and before is not None:
         yield f"The file name does not say that the step begins with {before.version}.", ""
+    elif start is not None and parent is not None and not _is_found_elsewhere(subject, script):
+        found = before.version if before is not None else None
+        if start != found:
+            what = f"begins with {start}, but it follows {found or 'the root'}"
+            yield f"The file name says that the step {what}.", "down_revision"
+
+
+def _is_found_elsewhere(subject: Subject, script: Script) -> bool:
+    """Return whether a step follows the wrong revision in a way that other rules find."""
+    sources, revision = subject.sources, script.revision
+    if revision is None or any(revision.id in circle for circle in sources.circles) or sources.left_out(script):
+        return True
+    before = sources.target(revision.down)
+    try:
+        return (
+            before is not None
+            and revision.target is not None
+            and version_key(before.version) >= version_key(revision.target.version)
+        )
+    except ValueError:
+        return False

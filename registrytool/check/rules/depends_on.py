@@ -23,8 +23,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         value = getattr(script.module, "depends_on", None)
         if value:
             yield find(
-                f"depends_on is {value!r}; Alembic then drops the row of the other tree from alembic_version, which the "
-                "existing migration tool takes for a contradiction.",
+                f"depends_on is {value!r}; Alembic then drops the row of the other tree from alembic_version, which "
+                "the existing migration tool takes for a contradiction.",
                 script.path,
                 script.line("depends_on"),
                 about=revision.target or revision.component,

@@ -33,6 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             found = read_yaml(path)
         except ContentError as error:
             yield find(_without(error, str(path)), path)
+            return  # nothing else can be read without it
         else:
             wrong = [k for k, v in found.items() if not isinstance(v, dict)] if isinstance(found, dict) else [""]
             for key in wrong:

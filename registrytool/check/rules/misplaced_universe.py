@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 CODE = "RT119"
 SUMMARY = "The path of a universe is its namespace and its number."
-GOOD_WAY = (
-    "Let namespace and version in the file say what the path says: dimensions-config/NAMESPACE/NUMBER.yaml."
-)
+GOOD_WAY = "Let namespace and version in the file say what the path says: dimensions-config/NAMESPACE/NUMBER.yaml."
 
 
 def check(subject: Subject) -> Iterator[Finding]:

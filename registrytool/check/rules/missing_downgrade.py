@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 CODE = "RT112"
 SUMMARY = "Every step has a way back, or says why it has none."
-GOOD_WAY = (
-    "Write downgrade(step); where information is lost for good, set irreversible to the reason instead."
-)
+GOOD_WAY = "Write downgrade(step); where information is lost for good, set irreversible to the reason instead."
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 CODE = "RT111"
 SUMMARY = "Every script and schema file can be executed and defines what it must."
-GOOD_WAY = (
-    "Run the file with Python and mend what it says; docs/how-to/write-a-step.md shows what it must define."
-)
+GOOD_WAY = "Run the file with Python and mend what it says; docs/how-to/write-a-step.md shows what it must define."
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -25,9 +23,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     find = Finder(subject, __name__)
     for script in subject.sources.scripts:
         if script.own and script.error is not None:
-            yield find(
-                f"The script cannot be executed as a revision: {script.error}.", script.path, script.error_line
-            )
+            yield find(f"The script cannot be executed as a revision: {script.error}.", script.path, script.error_line)
         revision = script.revision
         if script.own and revision is not None and not revision.origin and revision.target is not None:
             upgrade = script.function("upgrade")

@@ -23,7 +23,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Look for revisions that lead to nothing."""
     find = Finder(subject, __name__)
     defined = {file.version for file in subject.sources.schema_files}
-    for script, revision in subject.sources.steps:
+    for script, revision in subject.sources.sound_steps:
         if revision.target is not None and revision.target not in defined:
             yield find(
                 f"The revision {revision.id} leads to {revision.target}, which has no schema file.",

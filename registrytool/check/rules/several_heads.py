@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 CODE = "RT105"
 SUMMARY = "Each implementation has one head: versions follow one another in a line."
-GOOD_WAY = (
-    "Let the later revision follow the other: change its down_revision, and its version if both have the same."
-)
+GOOD_WAY = "Let the later revision follow the other: change its down_revision, and its version if both have the same."
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -32,7 +30,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     heads: dict[tuple[str, str], list[Script]] = defaultdict(list)
     for script in scripts:
         target = script.revision.target if script.revision is not None else None
-        if script.revision is not None and target and (script.revision.id, target.implementation) not in followed:
+        if script.revision is None or target is None or (script.revision.id, target.implementation) in followed:
+            continue
+        twice = any(
+            script.revision.id == s.revision.id for s in heads[target.component, target.implementation] if s.revision
+        )
+        if not twice and _begins_at_a_root(subject, script) and not _is_elsewhere(subject, script):
             heads[target.component, target.implementation].append(script)
     for (component, implementation), found in heads.items():
         found.sort(key=_order)
@@ -46,6 +49,23 @@ def check(subject: Subject) -> Iterator[Finding]:
                 about=f"{component} {implementation}",
                 difference=f"heads {versions}",
             )
+
+
+def _is_elsewhere(subject: Subject, script: Script) -> bool:
+    """Return whether a script contradicts itself, or leaves out versions, which is found by other rules."""
+    sound = {s.path for s, _ in subject.sources.sound_steps}
+    return script.own and (script.path not in sound or bool(subject.sources.left_out(script)))
+
+
+def _begins_at_a_root(subject: Subject, script: Script) -> bool:
+    """Return whether the line of a revision begins somewhere; what hangs in the air is found by other rules."""
+    revisions, seen = subject.sources.revisions, set()
+    revision = script.revision
+    while revision is not None and revision.down is not None and revision.id not in seen:
+        seen.add(revision.id)
+        below = revisions.get(revision.down)
+        revision = below.revision if below is not None else None
+    return revision is not None and revision.down is None and revision.target is None
 
 
 def _order(script: Script) -> tuple[tuple[int, ...], str]:

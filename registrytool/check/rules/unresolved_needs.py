@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 CODE = "RT110"
 SUMMARY = "What a revision needs of other components is defined."
-GOOD_WAY = (
-    "Name a component and one of its versions that the content defines, such as {'datasets': '2.0.0'}."
-)
+GOOD_WAY = "Name a component and one of its versions that the content defines, such as {'datasets': '2.0.0'}."
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -20,16 +20,16 @@ GOOD_WAY = "Take the identifier that the message names; registrytool revision ne
 def check(subject: Subject) -> Iterator[Finding]:
     """Look for identifiers that are not by rule, and for those that two revisions have."""
     find = Finder(subject, __name__)
-    seen: dict[str, str] = {}
     for script in subject.sources.scripts:
         revision = script.revision
         if revision is None:
             continue
-        place = subject.relative(script.path)
+        first = subject.sources.revisions[revision.id]
         wanted = revision_id(revision.component)
         if revision.target is not None:
             wanted = revision_id(revision.component, revision.target.implementation, revision.target.version)
-        if not script.is_switch and revision.id != wanted and script.own:
+        wrong = revision.id != wanted and not script.is_switch
+        if wrong and script.own and not subject.sources.contradicts_itself(revision):
             yield find(
                 f"The revision has the identifier {revision.id}, but by the rule of the format it is {wanted}.",
                 script.path,
@@ -37,12 +37,11 @@ def check(subject: Subject) -> Iterator[Finding]:
                 about=revision.target or revision.component,
                 difference=f"{revision.id} instead of {wanted}",
             )
-        elif revision.id in seen and script.own:
+        elif script.own and first is not script:
             yield find(
-                f"The revision has the same identifier {revision.id} as {seen[revision.id]}.",
+                f"The revision has the same identifier {revision.id} as {subject.relative(first.path)}.",
                 script.path,
                 script.line("revision"),
                 about=revision.target or revision.component,
                 difference=f"{revision.id} twice",
             )
-        seen.setdefault(revision.id, place)

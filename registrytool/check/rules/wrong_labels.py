@@ -19,9 +19,9 @@ GOOD_WAY = "Set branch_labels to what the message says; registrytool revision ne
 def check(subject: Subject) -> Iterator[Finding]:
     """Look for labels that are missing, wrong or too many."""
     find = Finder(subject, __name__)
-    for script, revision in subject.sources.steps:
+    for script, revision in subject.sources.sound_steps:
         target, before = revision.target, subject.sources.target(revision.down)
-        if isinstance(revision.down, str) and revision.down not in subject.sources.revisions:
+        if target is not None and revision.down not in subject.sources.revisions:
             continue  # what is first is not known
         wanted: tuple[str, ...] = ()
         if target is None:

@@ -1,0 +1,1 @@
+"""Break correct content, and see whether the gate says so."""
