@@ -125,7 +125,7 @@ class Filler:
         return row
 
     def _rows(self, table: sa.Table) -> Iterator[Row]:
-        keys = [(key.column_keys, key.referred_table.name, _target(key)) for key in table.foreign_key_constraints]
+        keys = [(list(key.column_keys), key.referred_table.name, _target(key)) for key in table.foreign_key_constraints]
         if table.name.startswith(("dataset_tags_", "dataset_calibs_")):
             # A dataset in the table of its own type.
             dataset = next(columns[0] for columns, target, _ in keys if target == "dataset")

@@ -18,7 +18,6 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from registrytool.database import sqlite_lock_holder
 from tests.integration.test_crash import PROGRAM, checksums, fill_registry, finished
 
 if TYPE_CHECKING:
@@ -117,17 +116,22 @@ def waiting_sessions(place: Place) -> list[int]:
     return [int(str(pid)) for (pid,) in rows]
 
 
-def has_run_lock(place: Place, process: subprocess.Popen[str]) -> bool:
-    if place.dialect == "sqlite":
-        return sqlite_lock_holder(file_of(place)).startswith(f"process {process.pid} ")
-    return bool(advisory_lock_holders(place))
+def has_run_lock(place: Place) -> bool:
+    if place.dialect == "postgresql":
+        return bool(advisory_lock_holders(place))
+    with contextlib.closing(sqlite3.connect(file_of(place), isolation_level=None, timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
 
 
 def stop_with_run_lock(place: Place, process: subprocess.Popen[str]) -> None:
     """Wait until a migration has the run lock, then let it stand still."""
-    await_true(lambda: has_run_lock(place, process) or process.poll() is not None)
+    await_true(lambda: has_run_lock(place) or process.poll() is not None)
     os.kill(process.pid, signal.SIGSTOP)
-    assert has_run_lock(place, process), "it was too fast"
+    assert has_run_lock(place), "it was too fast"
 
 
 @contextlib.contextmanager
@@ -301,12 +305,19 @@ def test_a_write_of_a_client_that_comes_too_late_waits_or_fails_but_is_not_lost_
             _, told = migration.communicate(timeout=60)
             assert migration.returncode == 0, told
             return
-        with contextlib.closing(client(registry)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(f'INSERT INTO "{registry.namespace}".instrument (name, detector_max) VALUES (%s, 1)', ["N"])
+        with contextlib.closing(client(registry)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+            inserted = True
+            try:
+                cursor.execute(f"INSERT INTO \"{registry.namespace}\".instrument (name, detector_max) VALUES ('N', 1)")
+            except psycopg2.errors.LockNotAvailable:
+                inserted = False
+            connection.commit()
         os.kill(migration.pid, signal.SIGCONT)
         _, told = migration.communicate(timeout=60)
         assert migration.returncode == 0, told
-    assert ask(registry, f"SELECT count(*) FROM \"{registry.namespace}\".instrument WHERE name = 'N'") == [(1,)]
+    rows = ask(registry, f"SELECT count(*) FROM \"{registry.namespace}\".instrument WHERE name = 'N'")
+    assert rows == [(int(inserted),)]
 
 
 # -- the run lock ---------------------------------------------------------------

@@ -212,7 +212,7 @@ def upgrade(step: Step) -> None:
 def downgrade(step: Step) -> None:
     collection, archive = step.old("collection"), step.old("archive")
     step.refuse_loss(sa.select(archive.c.collection_id), "{{count}} archived collections")
-    step.refuse_loss(sa.select(collection.c.name).where(collection.c.archived), "that {{count}} collections are archived")
+    step.refuse_loss(sa.select(collection.c.name).where(collection.c.archived), "{{count}} marks of the archive")
     step.reshape()
 '''
 

@@ -14,7 +14,6 @@ from tests.mutation.contents import (
     ARCHIVE_ROWS,
     BEGIN,
     COLLECTIONS,
-    DATASETS,
     INGEST,
     INGEST_ROWS,
     NOTE,
@@ -22,7 +21,6 @@ from tests.mutation.contents import (
     OBSERVER,
     OBSERVER_ROWS,
     SCANS,
-    TOY_1,
     TOY_2,
     TOY_3,
     Tree,
@@ -102,6 +100,17 @@ def note_schema(old: str, new: str) -> tuple[tuple[str, str, str]]:
 
 
 NOTE_COLUMN = 'dataset.append_column(sa.Column("note", sa.Text()))'
+
+ADD_AND_DROP = "ALTER TABLE registry.dataset ADD CONSTRAINT c {}; ALTER TABLE registry.dataset DROP CONSTRAINT c"
+ASKING = (
+    '    scan = step.old("scan")\n'
+    '    step.refuse_loss(sa.select(*scan.primary_key.columns), "{count} scans, the first one is ({first})")\n'
+)
+KEY = "fkey_archive_collection_collection_id_collection_id"
+OTHER_KEY = (
+    f"ALTER TABLE {{0}}archive DROP CONSTRAINT {KEY}, ADD CONSTRAINT {KEY} "
+    "FOREIGN KEY (collection_id) REFERENCES {0}collection (collection_id)"
+)
 
 # -- the tree of revisions -----------------------------------------------------------
 
@@ -233,6 +242,56 @@ STATIC = [
     ),
 ]
 
+
+def delete_rows(tree: Tree) -> None:
+    tree.edit(SCANS, UP, UP + raw("DELETE FROM {0}plate WHERE id > 2"))
+    tree.write(
+        SCANS.replace(".py", ".rows.yaml"),
+        "- case: old plates\n"
+        "  before: {plate: [{instrument: A, id: 1}, {instrument: A, id: 3}]}\n"
+        "  after: {plate: [{id: 1}]}\n",
+    )
+
+
+def drop_emulsion(tree: Tree, *, declared: bool = False) -> None:
+    tree.edit(TOY_3, "      - {name: emulsion, type: string, length: 32}\n", "")
+    if declared:
+        tree.edit(SCANS, 'loses = "the scans"', 'loses = "the scans"\ndrops = {"plate": ("emulsion",)}')
+    else:
+        tree.edit(SCANS, 'loses = "the scans"', 'loses = "the scans"\nclosed = "a column goes"')
+
+
+def rename_emulsion(tree: Tree) -> None:
+    tree.edit(TOY_3, "name: emulsion", "name: coating")
+    tree.edit(SCANS, UP + "    step.reshape()", UP + '    step.reshape(renames={"plate": {"emulsion": "coating"}})')
+    tree.edit(
+        SCANS,
+        '({first})")\n    step.reshape()',
+        '({first})")\n    step.reshape(renames={"plate": {"coating": "emulsion"}})',
+    )
+
+
+def leap(tree: Tree) -> None:
+    """Take the leap second of the end of 2016 out of the conversion."""
+    tree.edit(
+        INGEST,
+        "    dialect = step.dialect\n",
+        "    dialect = step.dialect\n    from registrytool import timescale\n\n"
+        "    everything = timescale.leap_seconds\n    timescale.leap_seconds = lambda: everything()[:-1]\n",
+    )
+    tree.edit(
+        INGEST,
+        "dialect)}})\n\n\ndef downgrade",
+        "dialect)}})\n    timescale.leap_seconds = everything\n\n\ndef downgrade",
+    )
+
+
+def cut_down(tree: Tree) -> None:
+    path = tree.root / INGEST_ROWS
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: text.index("- case: TAI nanoseconds become")], encoding="utf-8")
+
+
 # -- what steps do ---------------------------------------------------------------------
 
 DYNAMIC = [
@@ -263,7 +322,7 @@ DYNAMIC = [
         "managers",
         "RT302",
         after_archive(
-            "ALTER TABLE {0}archive DROP CONSTRAINT fkey_archive_collection_collection_id_collection_id, ADD CONSTRAINT fkey_archive_collection_collection_id_collection_id FOREIGN KEY (collection_id) REFERENCES {0}collection (collection_id)",
+            OTHER_KEY,
             "postgresql",
         ),
         postgresql=True,
@@ -282,7 +341,7 @@ DYNAMIC = [
         "managers",
         "RT302",
         after_archive(
-            "ALTER TABLE {0}archive DROP CONSTRAINT fkey_archive_collection_collection_id_collection_id, ADD CONSTRAINT fkey_archive_collection_collection_id_collection_id FOREIGN KEY (collection_id) REFERENCES {0}collection (collection_id) ON DELETE CASCADE NOT VALID",
+            OTHER_KEY + " ON DELETE CASCADE NOT VALID",
             "postgresql",
         ),
         postgresql=True,
@@ -422,11 +481,12 @@ DYNAMIC = [
         ),
         more=lambda t: t.write(
             SCANS.replace(".py", ".rows.yaml"),
-            "- {case: trace, direction: down, before: {}, after: {butler_attributes: {like: {name: trace}, columns: [name], rows: [[trace]]}}}\n",
+            "- case: trace\n  direction: down\n"
+            "  after: {butler_attributes: {like: {name: trace}, columns: [name], rows: [[trace]]}}\n",
         ),
     ),
     # rows
-    Mutation("lost rows", "toy", "RT304", more=lambda t: delete_rows(t)),
+    Mutation("lost rows", "toy", "RT304", more=delete_rows),
     Mutation("values that change unseen", "toy", "RT304", after_reshape("UPDATE {0}plate SET emulsion = 'x'")),
     Mutation(
         "values that were declared to change and are not brought back",
@@ -437,7 +497,7 @@ DYNAMIC = [
             *replace(OBSERVER, "loses =", 'changes = {"plate": ("emulsion",)}\nloses ='),
         ),
     ),
-    Mutation("a dropped column that is not declared", "toy", "RT304", more=lambda t: drop_emulsion(t)),
+    Mutation("a dropped column that is not declared", "toy", "RT304", more=drop_emulsion),
     Mutation(
         "a changed conversion that is not declared",
         "managers",
@@ -451,7 +511,7 @@ DYNAMIC = [
         "RT305",
         replace(
             SCANS,
-            '    scan = step.old("scan")\n    step.refuse_loss(sa.select(*scan.primary_key.columns), "{count} scans, the first one is ({first})")\n',
+            ASKING,
             "",
         ),
     ),
@@ -479,7 +539,7 @@ DYNAMIC = [
             "sa.and_(collection.c.type == 3, collection.c.name != 'c'))\n    step.execute",
         ),
     ),
-    Mutation("a leap second", "managers", "RT306", more=lambda t: leap(t)),
+    Mutation("a leap second", "managers", "RT306", more=leap),
     Mutation(
         "one database only: a backfill of PostgreSQL",
         "toy",
@@ -494,14 +554,15 @@ DYNAMIC = [
         replace(INGEST_ROWS, "1483228837000000000", "1483228836000000000"),
     ),
     Mutation("no test data", "toy", "RT307", more=lambda t: t.delete(OBSERVER_ROWS)),
-    Mutation("no test data for the way down", "managers", "RT307", more=lambda t: cut_down(t)),
+    Mutation("no test data for the way down", "managers", "RT307", more=cut_down),
     Mutation(
         "no test data for a new table",
         "managers",
         "RT307",
         replace(
             ARCHIVE_ROWS,
-            "    archive:\n      columns: [collection_id, box, keeper]\n      rows: [[2, box 2, null], [3, box 3, null]]\n",
+            "    archive:\n      columns: [collection_id, box, keeper]\n"
+            "      rows: [[2, box 2, null], [3, box 3, null]]\n",
             "",
         ),
     ),
@@ -531,7 +592,11 @@ DYNAMIC = [
         replace(
             OBSERVER,
             RESHAPE,
-            'plates = step.fetch(sa.select(step.old("plate").c.id))\n    time = step.old("plate").c.exposure_time\n    limit = 600.0 if plates else 0.0\n    step.reshape(fill={"plate": {"long": sa.case((time > limit, sa.true()), (time <= limit, sa.false()), else_=sa.null())}})',
+            'plates = step.fetch(sa.select(step.old("plate").c.id))\n'
+            '    time = step.old("plate").c.exposure_time\n'
+            "    limit = 600.0 if plates else 0.0\n"
+            "    long = sa.case((time > limit, sa.true()), (time <= limit, sa.false()), else_=sa.null())\n"
+            '    step.reshape(fill={"plate": {"long": long}})',
         ),
     ),
 ]
@@ -555,27 +620,21 @@ DANGEROUS = [
         "a check of a big table",
         "notes",
         "RT403",
-        after_note(
-            "ALTER TABLE registry.dataset ADD CONSTRAINT c CHECK (ingest_date > 0); ALTER TABLE registry.dataset DROP CONSTRAINT c"
-        ),
+        after_note(ADD_AND_DROP.format("CHECK (ingest_date > 0)")),
         postgresql=True,
     ),
     Mutation(
         "a foreign key of a big table",
         "notes",
         "RT403",
-        after_note(
-            "ALTER TABLE registry.dataset ADD CONSTRAINT c FOREIGN KEY (dataset_type_id) REFERENCES registry.dataset_type (id); ALTER TABLE registry.dataset DROP CONSTRAINT c"
-        ),
+        after_note(ADD_AND_DROP.format("FOREIGN KEY (dataset_type_id) REFERENCES registry.dataset_type (id)")),
         postgresql=True,
     ),
     Mutation(
         "a unique constraint of a big table",
         "notes",
         "RT404",
-        after_note(
-            "ALTER TABLE registry.dataset ADD CONSTRAINT c UNIQUE (id, run_id); ALTER TABLE registry.dataset DROP CONSTRAINT c"
-        ),
+        after_note(ADD_AND_DROP.format("UNIQUE (id, run_id)")),
         postgresql=True,
     ),
     Mutation(
@@ -596,64 +655,17 @@ DANGEROUS = [
         after_note("UPDATE registry.dataset SET ingest_date = ingest_date"),
         more=lambda t: t.write(
             NOTE.replace(".py", ".rows.yaml"),
-            "- {case: dates stay, before: {dataset: [{id: 00000000-0000-0000-0000-000000000001, ingest_date: 5}]}, after: {dataset: [{ingest_date: 5}]}}\n",
+            "- case: dates stay\n"
+            "  before: {dataset: [{id: 00000000-0000-0000-0000-000000000001, ingest_date: 5}]}\n"
+            "  after: {dataset: [{ingest_date: 5}]}\n",
         ),
         postgresql=True,
     ),
     Mutation(
         "a column that clients read", "toy", "RT409", more=lambda t: drop_emulsion(t, declared=True), postgresql=True
     ),
-    Mutation(
-        "another name of a column that clients read", "toy", "RT409", more=lambda t: rename_emulsion(t), postgresql=True
-    ),
+    Mutation("another name of a column that clients read", "toy", "RT409", more=rename_emulsion, postgresql=True),
 ]
-
-
-def delete_rows(tree: Tree) -> None:
-    tree.edit(SCANS, UP, UP + raw("DELETE FROM {0}plate WHERE id > 2"))
-    tree.write(
-        SCANS.replace(".py", ".rows.yaml"),
-        "- {case: old plates, before: {plate: [{instrument: A, id: 1}, {instrument: A, id: 3}]}, after: {plate: [{id: 1}]}}\n",
-    )
-
-
-def drop_emulsion(tree: Tree, *, declared: bool = False) -> None:
-    tree.edit(TOY_3, "      - {name: emulsion, type: string, length: 32}\n", "")
-    if declared:
-        tree.edit(SCANS, 'loses = "the scans"', 'loses = "the scans"\ndrops = {"plate": ("emulsion",)}')
-    else:
-        tree.edit(SCANS, 'loses = "the scans"', 'loses = "the scans"\nclosed = "a column goes"')
-
-
-def rename_emulsion(tree: Tree) -> None:
-    tree.edit(TOY_3, "name: emulsion", "name: coating")
-    tree.edit(SCANS, UP + "    step.reshape()", UP + '    step.reshape(renames={"plate": {"emulsion": "coating"}})')
-    tree.edit(
-        SCANS,
-        '({first})")\n    step.reshape()',
-        '({first})")\n    step.reshape(renames={"plate": {"coating": "emulsion"}})',
-    )
-
-
-def leap(tree: Tree) -> None:
-    """Take the leap second of the end of 2016 out of the conversion."""
-    tree.edit(
-        INGEST,
-        "    dialect = step.dialect\n",
-        "    dialect = step.dialect\n    from registrytool import timescale\n\n"
-        "    everything = timescale.leap_seconds\n    timescale.leap_seconds = lambda: everything()[:-1]\n",
-    )
-    tree.edit(
-        INGEST,
-        "dialect)}})\n\n\ndef downgrade",
-        "dialect)}})\n    timescale.leap_seconds = everything\n\n\ndef downgrade",
-    )
-
-
-def cut_down(tree: Tree) -> None:
-    path = tree.root / INGEST_ROWS
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text[: text.index("- case: TAI nanoseconds become")], encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
