@@ -16,8 +16,8 @@ They stand beside the script, in ``<script>.rows.yaml``, as a list of cases::
 Columns that are not given before are NULL where that is permitted and anything otherwise; rows that they refer to are
 made.  Tables that are named after must have exactly these rows, in the columns that are given.  ``timespan`` is a list
 of two bounds, each an integer or null, on both databases; times are written as SQLite has them, binary values in
-hexadecimal.  ``columns`` and ``rows`` spare the names: ``exposure: {columns: [id], rows: [[1], [2]]}``.  ``like`` leaves
-out rows in which a column does not begin with a text, as in
+hexadecimal.  ``columns`` and ``rows`` spare the names: ``exposure: {columns: [id], rows: [[1], [2]]}``; ``like``
+leaves out rows in which a column does not begin with a text:
 ``butler_attributes: {like: {name: "schema_digest:"}, rows: []}``.
 """
 

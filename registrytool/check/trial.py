@@ -114,6 +114,11 @@ class Passage:
         """Whether it came to its end."""
         return self.error is None and self.refused is None
 
+    @property
+    def sound(self) -> bool:
+        """Whether it came to the right end; what follows from a wrong one is not worth a word."""
+        return self.done and not self.differences and not self.dangling
+
 
 @dataclass
 class Trial:
@@ -218,6 +223,9 @@ def _run_trial(
         if all_ways and edge.revision.reversible and edge.start is not None:
             _down(laboratory, catalog, trial, options)
         for case in trial.cases if all_ways else ():
+            before = trial.up if case.up else trial.down or trial.back
+            if before is not None and not before.sound and before.refused is None:
+                continue
             _case(laboratory, catalog, trial, case)
     except RegistryToolError as error:
         trial.problem = error.message
@@ -253,10 +261,10 @@ def _up_and_back(laboratory: Laboratory, catalog: Catalog, trial: Trial, options
                 # The step refuses these, and says so; the rest is tried without them.
                 never_null |= trial.up.nulls
                 continue
-            if trial.up.done and trial.edge.revision.reversible:
+            if trial.up.sound and trial.edge.revision.reversible:
                 trial.back = _pass(database, catalog, trial.edge, Direction.DOWN, options)
         break
-    if trial.up is not None and trial.up.done:
+    if trial.up is not None and trial.up.sound:
         with laboratory.registry(catalog, trial.state, trial.dialect, rows=True, never_null=never_null) as database:
             trial.script = _pass(database, catalog, trial.edge, Direction.UP, options, recorded=True)
 

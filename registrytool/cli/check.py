@@ -27,6 +27,7 @@ class ReportKind(enum.StrEnum):
     GITHUB = "github"
 
 
+_SUFFIXES = {".sarif": ReportKind.SARIF, ".xml": ReportKind.JUNIT, ".json": ReportKind.JSON}
 _Codes = Optional[list[str]]  # noqa: UP045 (typer reads the annotation at run time)
 
 
@@ -71,7 +72,12 @@ def check(
     ] = None,
     target: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--output", metavar="FILE", help="File for the report; a table is printed as well."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="File for the report, beside a table. Annotations of GitHub are printed; "
+            "the file is then what its name says (.sarif, .xml, .json).",
+        ),
     ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules and do nothing else.")] = False,
     output: OutputFormat = None,
@@ -112,16 +118,17 @@ def check(
     data = result.to_dict() | ({"client": made.to_dict()} if made else {}) | ({"released": added} if release else {})
     kind = report or ReportKind((output or settings(context).output).value)
     if target is not None:
+        form = _SUFFIXES.get(target.suffix, kind) if kind is ReportKind.GITHUB else kind
         try:
-            target.write_text(_text(result, data, kind) + "\n", encoding="utf-8")
+            target.write_text(_text(result, data, form) + "\n", encoding="utf-8")
         except OSError as error:
             message = f"Cannot write {target}: {error.strerror or error}."
             raise ConfigurationError(message) from error
-        kind = ReportKind((output or Format.TABLE).value)
+        kind = kind if form is not kind else ReportKind((output or settings(context).output).value)
     if kind in (ReportKind.TABLE, ReportKind.JSON):
         answer(context, Format(kind.value), data, lambda: _show(result, made, added if release else None))
-    else:
-        say(_text(result, data, kind))
+    elif text := _text(result, data, kind):
+        say(text)
     if not result.clean:
         raise typer.Exit(4)
 

@@ -178,10 +178,10 @@ STATIC = [
         "something left to be filled in",
         "toy",
         "RT190",
-        replace(OBSERVER_ROWS, "long: true", "long: TODO"),
+        replace(OBSERVER_ROWS, "long: true", "long: FILL_IN"),
     ),
     # -- what is released
-    Mutation("an edited script", "toy", "RT201", replace(OBSERVER, "600.0", "601.0"), released=True),
+    Mutation("an edited script", "toy", "RT201", replace(OBSERVER, "600.0", "600.1"), released=True),
     Mutation(
         "an edited schema file",
         "managers",
@@ -244,12 +244,12 @@ STATIC = [
 
 
 def delete_rows(tree: Tree) -> None:
-    tree.edit(SCANS, UP, UP + raw("DELETE FROM {0}plate WHERE id > 2"))
+    tree.edit(SCANS, UP, UP + raw("DELETE FROM dataset_location_trash"))
     tree.write(
         SCANS.replace(".py", ".rows.yaml"),
-        "- case: old plates\n"
-        "  before: {plate: [{instrument: A, id: 1}, {instrument: A, id: 3}]}\n"
-        "  after: {plate: [{id: 1}]}\n",
+        "- case: the trash is empty\n"
+        "  before: {dataset_location_trash: [{dataset_id: 00000000-0000-0000-0000-000000000001, datastore_name: a}]}\n"
+        "  after: {dataset_location_trash: []}\n",
     )
 
 

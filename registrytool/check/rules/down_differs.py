@@ -31,7 +31,7 @@ def _said(subject: Subject) -> Iterator[Said]:
                 message = f"After the step down from {trial.edge.end}: {difference}"
                 what = f"{difference.table} {difference.kind} {difference.name} {difference.aspect}"
                 yield Said(trial, message, what, down=True)
-        if trial.up is not None and trial.back is not None and trial.back.done:
+        if trial.up is not None and trial.back is not None and trial.back.sound:
             for name in attribute_traces(trial.edge.end.component, trial.up.start, trial.back.end):
                 message = f"The step down from {trial.edge.end} leaves the attribute {name} other than it was"
                 yield Said(trial, message, f"attribute {name}", down=True)

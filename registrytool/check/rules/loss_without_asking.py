@@ -27,7 +27,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _said(subject: Subject) -> Iterator[Said]:
     for trial in trials(subject):
         down = trial.down
-        if down is None or not down.done:
+        if down is None or not down.sound:
             continue
         lost = list(lost_by_down(down))
         if lost and not down.asked_loss:

@@ -30,13 +30,13 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _said(subject: Subject) -> Iterator[Said]:
     for trial in trials(subject):
         revision, up, back = trial.edge.revision, trial.up, trial.back
-        if up is None or not up.done:
+        if up is None or not up.sound:
             continue
         for table, column, what in changed_by_up(trial.edge.end.component, up):
             if not declared(revision, table, column):
                 message = f"The step to {trial.edge.end} {what}, and does not declare it"
                 yield Said(trial, message, f"{table}.{column}")
-        for table, column, what in not_restored(up, back) if back is not None and back.done else ():
+        for table, column, what in not_restored(up, back) if back is not None and back.sound else ():
             if column not in revision.drops.get(table, ()) and "*" not in revision.drops.get(table, ()):
                 message = f"Up to {trial.edge.end} and down again {what}, and the step does not declare it"
                 yield Said(trial, message, f"{table}.{column} after up and down", down=True)
