@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _DYNAMIC = ("RT3", "RT4")
 #: Rules of which findings cannot be waived: those about waivers.
 _NEVER_WAIVED = "RT5"
+#: Rules about the merge of branches (``--against``), and about clients (``--client``).
+_OF_BRANCHES, _OF_CLIENTS = "RT6", "RT7"
 _BROKEN, _UNUSED = "broken_content", "unused_waiver"
 
 
@@ -166,6 +168,13 @@ def _selected(select: Sequence[str] | None, ignore: Sequence[str] | None) -> lis
     ]
 
 
+def _can_run(rule: Rule, subject: Subject) -> bool:
+    """Return whether there is what a rule compares with; a waiver for one that cannot run is not idle."""
+    if rule.CODE.startswith(_OF_BRANCHES) or getattr(rule, "NEEDS_BASE", False):
+        return subject.base is not None
+    return not rule.CODE.startswith(_OF_CLIENTS)
+
+
 def _is_dynamic(rule: Rule) -> bool:
     return rule.CODE.startswith(_DYNAMIC)
 
@@ -190,12 +199,10 @@ class _Run:
         chosen = {name for name, _ in self.rules}
         self.blocked = False
         for name, rule in sorted(all_rules(), key=lambda item: item[0] == _BROKEN):
-            if _is_dynamic(rule):
+            if _is_dynamic(rule) or not _can_run(rule, self.subject):
                 continue
             # What the whole content says is broken has a reason, which the other rules have told already.
-            if name == _BROKEN and self.blocked:
-                continue
-            found = self._ask(rule)
+            found = [] if name == _BROKEN and self.blocked else self._ask(rule)
             left = [f for f in found if not self._is_waived(f)]
             if left and getattr(rule, "BLOCKS", rule.CODE.startswith("RT1")):
                 self.blocked = True
@@ -252,7 +259,7 @@ class _Run:
         rule = next((rule for name, rule in self.rules if name == _UNUSED), None)
         if rule is not None:
             unused: Any = getattr(rule, "unused")  # noqa: B009 (the one rule that has it)
-            everything = {name for name, _ in all_rules()} <= self._ran
+            everything = {name for name, found in all_rules() if _can_run(found, self.subject)} <= self._ran
             # Of a rule that has not run it is not known what it would find; and what is no rule never finds anything.
             known = {word for name, found in all_rules() for word in (name, found.CODE)}
             idle = tuple(

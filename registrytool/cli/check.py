@@ -89,7 +89,8 @@ def check(
     if rules:
         _list_rules(context, output)
         return
-    _refuse_contradictions(against, client, release=release, static=static, report=report, target=target)
+    kind = report or ReportKind((output or settings(context).output).value)
+    _refuse_contradictions(against, client, release=release, static=static, kind=kind, target=target)
     found = Content.find(content)
     made: ClientReport | None = None
     with progress(context) as shown:
@@ -116,7 +117,6 @@ def check(
 
         added = write_lock(found)
     data = result.to_dict() | ({"client": made.to_dict()} if made else {}) | ({"released": added} if release else {})
-    kind = report or ReportKind((output or settings(context).output).value)
     if target is not None:
         form = _SUFFIXES.get(target.suffix, kind) if kind is ReportKind.GITHUB else kind
         try:
@@ -139,7 +139,7 @@ def _refuse_contradictions(
     *,
     release: bool,
     static: bool,
-    report: ReportKind | None,
+    kind: ReportKind,
     target: Path | None,
 ) -> None:
     from registrytool.errors import ConfigurationError
@@ -155,7 +155,7 @@ def _refuse_contradictions(
     if release and static:
         message = "Nothing is released without having run its steps."
         raise ConfigurationError(message, hint="Leave --static out.")
-    if target is not None and report in (None, ReportKind.TABLE):
+    if target is not None and kind is ReportKind.TABLE:
         message = "A file needs a form that is for files."
         raise ConfigurationError(message, hint="Use --report json, sarif, junit or github with --output.")
 

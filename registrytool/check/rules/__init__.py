@@ -4,7 +4,8 @@ Codes: RT1xx the tree of revisions and schema files, RT2xx released files, RT3xx
 dangerous statements, RT5xx waivers, RT6xx the merge of branches.
 
 Besides the names of `registrytool.check.model.Rule` a rule may have ``notes(subject)``, sentences that are no
-findings, and ``BLOCKS = False``: steps can be run although it has found something.
+findings; ``BLOCKS = False``, if steps can be run although it has found something; and ``NEEDS_BASE = True``, if it
+compares with another revision.  RT7xx are about clients.
 """
 
 from __future__ import annotations

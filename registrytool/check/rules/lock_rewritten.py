@@ -18,6 +18,9 @@ GOOD_WAY = (
     "Restore the line of schemas.lock; only registrytool check --release writes that file, and it only adds to it."
 )
 
+#: Without the other side there is nothing to compare with.
+NEEDS_BASE = True
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare the list with that of the other side (``--against``)."""

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 THIRD_PARTY = ROOT / "tests" / "data" / "thirdparty"
 
 
-def _copy(source: Path, target: Path) -> Broken:
+def copy_content(source: Path, target: Path) -> Broken:
     for name in ("schemas", "alembic"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     return Broken(target)
@@ -26,13 +26,13 @@ def _copy(source: Path, target: Path) -> Broken:
 @pytest.fixture
 def toy(tmp_path: Path) -> Broken:
     """Content of another project, which lies over that of the package."""
-    return _copy(THIRD_PARTY, tmp_path / "toy")
+    return copy_content(THIRD_PARTY, tmp_path / "toy")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Broken:
     """The content of the project itself, which stands alone."""
-    return _copy(ROOT, tmp_path / "project")
+    return copy_content(ROOT, tmp_path / "project")
 
 
 @pytest.fixture

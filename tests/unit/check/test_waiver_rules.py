@@ -70,8 +70,9 @@ def test_an_unused_waiver_is_found(toy: Broken) -> None:
     assert toy.found() == ("RT504", WAIVERS, "- rule: RT112")
 
 
-def test_a_waiver_for_a_rule_that_did_not_run_is_not_unused(toy: Broken) -> None:
-    toy.write(WAIVERS, ENTRY.replace("RT112", "RT301"))
+@pytest.mark.parametrize("code", ["RT205", "RT301", "RT701"])
+def test_a_waiver_for_a_rule_that_did_not_run_is_not_unused(code: str, toy: Broken) -> None:
+    toy.write(WAIVERS, ENTRY.replace("RT112", code))
     assert toy.check().findings == ()
 
 
