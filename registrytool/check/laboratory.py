@@ -29,7 +29,7 @@ from .rows import fill_tables
 from .server import start_server
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from registrytool.catalog import Catalog
     from registrytool.models import State
@@ -118,6 +118,7 @@ class Laboratory:
         *,
         rows: bool = False,
         never_null: Collection[tuple[str, str]] = (),
+        groups: Sequence[tuple[str, ...]] | None = None,
         obscore: Mapping[str, Any] | None = None,
     ) -> Iterator[Database]:
         """Give a fresh registry.
@@ -134,6 +135,8 @@ class Laboratory:
             Whether there are rows in every table.
         never_null : collection of `tuple` [`str`, `str`], optional
             Table and column of what may be NULL and shall not be.
+        groups : sequence of `tuple` [`str`, ...], optional
+            Required dimensions of the dataset types; by default some that the universe has.
         obscore : `~collections.abc.Mapping`, optional
             Configuration of the ObsCore table, if the state has one.
 
@@ -142,7 +145,7 @@ class Laboratory:
         database : `Database`
             The registry, gone afterwards.
         """
-        key = (id(catalog), frozenset(state.components.values()), dialect, rows, frozenset(never_null))
+        key = (id(catalog), frozenset(state.components.values()), dialect, rows, frozenset(never_null), groups)
         if key not in self._templates:
             url = self._empty(dialect)
             database = Database(url, NAMESPACE if dialect == "postgresql" else None)
@@ -150,7 +153,7 @@ class Laboratory:
                 with database.write("make a registry") as connection:
                     make_registry(connection, database.namespace, catalog, state, obscore)
                     if rows:
-                        fill_tables(connection, database.namespace, catalog, never_null=never_null)
+                        fill_tables(connection, database.namespace, catalog, never_null=never_null, groups=groups)
             except BaseException:
                 self._drop(url)
                 raise

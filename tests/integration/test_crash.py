@@ -341,7 +341,7 @@ def test_a_killed_migration_leaves_the_old_state_or_the_new_one_and_can_be_repea
     backups.mkdir()
     options = ("--yes", "--backup", backups)
     old = checksums(filled.url, filled.place.namespace)
-    duration_s(filled, "migrate", *options, "--no-backup")
+    duration_s(filled, "migrate", "--yes", "--no-backup")
     new = checksums(filled.url, filled.place.namespace)
     assert (old["log"], new["log"]) == ("0", "1")
     seen: Counter[str] = Counter()

@@ -245,6 +245,7 @@ STATIC = [
 
 def delete_rows(tree: Tree) -> None:
     tree.edit(SCANS, UP, UP + raw("DELETE FROM dataset_location_trash"))
+    tree.edit(SCANS, 'loses = "the scans"', 'loses = "the scans"\nclosed = "the trash goes"')
     tree.write(
         SCANS.replace(".py", ".rows.yaml"),
         "- case: the trash is empty\n"
