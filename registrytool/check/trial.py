@@ -290,7 +290,7 @@ def _down(laboratory: Laboratory, catalog: Catalog, trial: Trial, options: Mappi
 
 
 def _groups(catalog: Catalog, trial: Trial) -> tuple[tuple[str, ...], ...]:
-    """Return dimensions of dataset types that there are on both sides of the step: others would keep it from running."""
+    """Return dimensions of dataset types that both sides of the step know: others would keep it from running."""
     old = Universe(catalog.universe_config(trial.state["dimensions-config"]))
     new = Universe(catalog.universe_config(trial.state.replace(trial.edge.end)["dimensions-config"]))
     return tuple(group for group in usual_groups(old) if all(new.is_known(name) for name in group))

@@ -273,12 +273,13 @@ def rename_emulsion(tree: Tree) -> None:
 
 
 def leap(tree: Tree) -> None:
-    """Take the leap second of the end of 2016 out of the conversion."""
+    """Take the leap second of the middle of 1972 out of the conversion."""
     tree.edit(
         INGEST,
         "    dialect = step.dialect\n",
         "    dialect = step.dialect\n    from registrytool import timescale\n\n"
-        "    everything = timescale.leap_seconds\n    timescale.leap_seconds = lambda: everything()[:-1]\n",
+        "    everything = timescale.leap_seconds\n"
+        "    timescale.leap_seconds = lambda: (everything()[0], *everything()[2:])\n",
     )
     tree.edit(
         INGEST,
@@ -635,7 +636,7 @@ DANGEROUS = [
         "a unique constraint of a big table",
         "notes",
         "RT404",
-        after_note(ADD_AND_DROP.format("UNIQUE (id, run_id)")),
+        after_note(ADD_AND_DROP.format("UNIQUE (id, dataset_type_id)")),
         postgresql=True,
     ),
     Mutation(
