@@ -128,6 +128,9 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
         root.mkdir(parents=True, exist_ok=True)
         # The configuration is written before the transaction ends: it is removed again if that fails.
         created = _create(Database(url, options.namespace), root, options, state, universe, catalog)
+    except RegistryExistsError:
+        # Somebody else makes one in this very moment; what is in the folder is theirs.
+        raise
     except OSError as error:
         _remove(config_file, made)
         message = f"Cannot make a repository in {root}: {error.strerror}."

@@ -119,13 +119,19 @@ class Database:
             raise RegistryNotFoundError(
                 message, hint="Check the URL of the database, which is registry.db in butler.yaml."
             )
-        mode = "rw" if writeable else "ro"
 
         def connect() -> sqlite3.Connection:
+            # What a killed process left half-written, the next one that reads the file rolls back. It must be
+            # permitted to write for that, or nothing but a writer could open the registry any more.
+            crashed = any(path.with_name(f"{path.name}{suffix}").exists() for suffix in ("-journal", "-wal"))
+            mode = "rw" if writeable or crashed else "ro"
             # Never create a file; transactions are begun by the event below, not by the driver.
-            return sqlite3.connect(
+            connection = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, isolation_level=None, timeout=timeout_s
             )
+            if not writeable:
+                connection.execute("PRAGMA query_only = ON")
+            return connection
 
         engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
 

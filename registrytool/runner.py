@@ -23,7 +23,7 @@ from .catalog import CONFIGURATIONS, Catalog, parse_json
 from .database import Database, first_line, whoami
 from .digest import schema_digests
 from .dimension_data import prepare_repair
-from .errors import MigrationError, RegistryDriftError, RegistryStateError, RegistryToolError
+from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError, RegistryToolError
 from .history import History
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
@@ -225,7 +225,9 @@ class Run:
         """
         if self.inspection.unknown:
             raise RegistryDriftError([str(d) for d in self.inspection.unknown])
-        self._lock(connection, self.locked_tables(), "ACCESS EXCLUSIVE")
+        # Whoever only asks for the versions need not wait for the end; their table changes in its rows alone.
+        self._lock(connection, ["butler_attributes"], "EXCLUSIVE")
+        self._lock(connection, [n for n in self.locked_tables() if n != "butler_attributes"], "ACCESS EXCLUSIVE")
         # Alembic cannot work beside revisions that are not in its scripts, such as those of obscore configurations or
         # of the patches of the existing migration tool; they come back at the end.
         stamps = self.inspection.recorded.expected_stamps & History(self.catalog.content).revisions.keys()
@@ -248,7 +250,7 @@ class Run:
 
     def _lock(self, connection: sa.Connection, names: list[str], mode: str) -> None:
         """Lock tables, all at once, so that nothing changes between two steps."""
-        if self.dialect != "postgresql":
+        if self.dialect != "postgresql" or not names:
             return
         preparer = connection.dialect.identifier_preparer
         schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
@@ -516,8 +518,11 @@ def _run_for_alembic(context: Any) -> None:
         repository = open_repository(name, namespace=settings.pop("namespace", None))
         database = Database.of(repository)
         function = context._proxy.context_opts["fn"]  # noqa: SLF001 (no public way to learn the command)
+        if function.__name__ == "do_stamp":
+            message = f"Use 'registrytool stamp {name}', which writes the revisions that belong to the versions"
+            raise CommandError(message)
         if function.__name__ not in ("upgrade", "downgrade"):
-            with database.write(f"run alembic on {name}") as connection:
+            with database.read() as connection:
                 context.configure(connection=connection, version_table_schema=database.namespace)
                 context.run_migrations()
             return
@@ -529,6 +534,10 @@ def _run_for_alembic(context: Any) -> None:
             inspection = inspect(connection, database.namespace, catalog, where=name)
             inspection.recorded.check_stamps()
             history = History(catalog.content)
+            unknown = sorted(settings.keys() - {o for r in history.revisions.values() for o in r.options})
+            if unknown:
+                message = f"No step has an option {', '.join(unknown)}."
+                raise ConfigurationError(message, hint="'registrytool history --format json' lists the options.")
             targets = _targets(context, history, inspection.recorded.state)
             plan = make_plan(history, inspection.recorded.state, targets)
             Run(catalog, plan, inspection, database.namespace, settings, accept_loss).apply(connection, context)
@@ -541,7 +550,7 @@ def _targets(context: Any, history: History, state: State) -> dict[str, Componen
     found = context.get_revision_argument()
     wanted = [found] if isinstance(found, str) else list(found or ())
     result: dict[str, ComponentVersion | None] = {}
-    if not set(wanted) <= history.revisions.keys():
+    if not wanted or not set(wanted) <= history.revisions.keys():
         message = f"The target {', '.join(wanted) or 'of this command'} is not a revision of registrytool."
         raise RegistryStateError(message, hint="Name revisions or heads; relative targets do not work with many trees.")
     for identifier in wanted:
