@@ -126,28 +126,16 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
         raise ConfigurationError(message, hint="Leave --namespace out, or name a PostgreSQL database with --db.")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # The configuration is written before the transaction ends: it is removed again if that fails.
-        created = _create(Database(url, options.namespace), root, options, state, universe, catalog)
-    except RegistryExistsError:
-        # Somebody else makes one in this very moment; what is in the folder is theirs.
-        raise
-    except OSError as error:
-        _remove(config_file, made)
+        return _create(Database(url, options.namespace), root, options, state, universe, catalog)
+    except BaseException as error:
+        # Folders that are not empty stay: somebody else may be making a repository there in this very moment.
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        if not isinstance(error, OSError):
+            raise
         message = f"Cannot make a repository in {root}: {error.strerror}."
         raise RegistryStateError(message, hint="Choose another place, or get the right to write there.") from error
-    except BaseException:
-        _remove(config_file, made)
-        raise
-    return created
-
-
-def _remove(config_file: Path, folders: list[Path]) -> None:
-    """Remove what was made, as far as it can be; the error that is on its way says more than another one would."""
-    with contextlib.suppress(OSError):
-        config_file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
 
 
 def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mapping[str, Any]]:
@@ -223,12 +211,14 @@ def _create(
     catalog: Catalog,
 ) -> Created:
     path = Path(database.url.database or "") if database.dialect == "sqlite" else None
+    made: list[Path] = []
     if path is not None:
         if path.exists():
             message = f"There is a database file {path} already."
             raise RegistryExistsError(message, hint="Choose another folder, or remove the file first.")
         try:
             path.touch(exist_ok=False)
+            made.append(path)
         except OSError as error:
             message = f"Cannot make the database file {path}: {error.strerror}."
             raise RegistryStateError(message, hint="Choose another place, or get the right to write there.") from error
@@ -238,10 +228,18 @@ def _create(
             metadata = _metadata(state, universe, catalog, database, options)
             Reshape(Structure(database.dialect, {}), None, metadata).create(ConnectionExecutor(connection))
             write_attributes(connection, database.namespace, _attributes(database, state, universe, catalog, metadata))
-            (root / BUTLER_YAML).write_text(_butler_yaml(root, options, state, catalog), encoding="utf-8")
-    except BaseException:
-        if path is not None:
-            path.unlink(missing_ok=True)
+            config_file = root / BUTLER_YAML
+            # Written before the transaction ends, and removed again if that fails; never that of somebody else.
+            with config_file.open("x", encoding="utf-8") as stream:
+                made.append(config_file)
+                stream.write(_butler_yaml(root, options, state, catalog))
+    except BaseException as error:
+        for file in made:
+            with contextlib.suppress(OSError):
+                file.unlink()
+        if isinstance(error, FileExistsError):
+            message = f"There is a repository in {root} already."
+            raise RegistryExistsError(message, hint="Choose another folder, or remove it first.") from error
         raise
     return Created(
         str(root), hide_password(database.url), database.namespace, state, len(metadata.tables), tuple(warnings)
