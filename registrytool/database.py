@@ -3,7 +3,8 @@
 All writing goes through `Database.write`: one transaction, under the run lock.  On PostgreSQL the lock is a session
 advisory lock on a connection of its own, since a lock that ends with the transaction would end too early, and one in
 the same session could be lost unseen.  On SQLite it is the write lock of the file (BEGIN IMMEDIATE).  Both vanish
-with the process that holds them.
+with the process that holds them.  A migration holds the lock alone; maintenance shares it with other maintenance, and
+relies on the locks of tables and rows as the Butler does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .errors import (
     ConfigurationError,
     DatabaseConnectionError,
     RegistryBusyError,
+    RegistryConflictError,
     RegistryNotFoundError,
     RegistryStateError,
     RegistryToolError,
@@ -94,9 +96,11 @@ class Database:
 
     # -- connections ------------------------------------------------------
 
-    def _engine(self, *, writeable: bool, purpose: str = "", timeout_s: float = 5.0) -> sa.Engine:
+    def _engine(
+        self, *, writeable: bool, purpose: str = "", timeout_s: float = 5.0, enforce: bool = False
+    ) -> sa.Engine:
         if self.dialect == "sqlite":
-            return self._sqlite_engine(writeable=writeable, timeout_s=timeout_s)
+            return self._sqlite_engine(writeable=writeable, timeout_s=timeout_s, enforce=enforce)
         # The server cuts this at 63 bytes.
         who = f"registrytool {whoami()} pid {os.getpid()} {purpose}".strip()
         return sa.create_engine(
@@ -110,7 +114,7 @@ class Database:
             },
         )
 
-    def _sqlite_engine(self, *, writeable: bool, timeout_s: float) -> sa.Engine:
+    def _sqlite_engine(self, *, writeable: bool, timeout_s: float, enforce: bool) -> sa.Engine:
         path = Path(self.url.database or "")
         if not path.is_file():
             message = f"The database {path} is a folder, not a file."
@@ -137,9 +141,9 @@ class Database:
 
         @event.listens_for(engine, "connect")
         def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
-            # Tables are written again and renamed: keys are checked as a whole before the commit instead, and a
-            # rename must not be followed into the definitions of other tables.
-            connection.execute("PRAGMA foreign_keys = OFF")
+            # Where tables are written again and renamed, keys are checked as a whole before the commit instead, and
+            # a rename must not be followed into the definitions of other tables.
+            connection.execute(f"PRAGMA foreign_keys = {'ON' if enforce else 'OFF'}")
             connection.execute("PRAGMA legacy_alter_table = ON")
 
         @event.listens_for(engine, "begin")
@@ -207,7 +211,7 @@ class Database:
         connection.execute(sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{milliseconds}ms"})
 
     @contextmanager
-    def write(self, wanted: str, *, wait_s: float = 5.0) -> Iterator[sa.Connection]:
+    def write(self, wanted: str, *, wait_s: float = 5.0, shared: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction under the run lock; it is committed at the end, or rolled back after an exception.
 
         Parameters
@@ -216,24 +220,29 @@ class Database:
             What is going to be done, for the sentence when it cannot be.
         wait_s : `float`, optional
             How long to wait for a lock, in seconds.
+        shared : `bool`, optional
+            Whether rows change and nothing else: the run lock is shared with others who do the same, and SQLite
+            enforces foreign keys.
 
         Raises
         ------
         RegistryBusyError
             Somebody else has a lock.
+        RegistryConflictError
+            The transaction got in the way of another one; it can be tried again.
         DatabaseConnectionError
             The database cannot be reached.
         """
         if self.dialect == "sqlite":
-            with self._write_sqlite(wanted, wait_s) as connection:
+            with self._write_sqlite(wanted, wait_s, enforce=shared) as connection:
                 yield connection
         else:
-            with self._write_postgresql(wanted, wait_s) as connection:
+            with self._write_postgresql(wanted, wait_s, shared=shared) as connection:
                 yield connection
 
     @contextmanager
-    def _write_sqlite(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
-        engine = self._engine(writeable=True, purpose=wanted, timeout_s=wait_s)
+    def _write_sqlite(self, wanted: str, wait_s: float, *, enforce: bool) -> Iterator[sa.Connection]:
+        engine = self._engine(writeable=True, purpose=wanted, timeout_s=wait_s, enforce=enforce)
         with self._connected(engine) as connection:
             try:
                 connection.begin()
@@ -250,9 +259,9 @@ class Database:
                 raise
 
     @contextmanager
-    def _write_postgresql(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
+    def _write_postgresql(self, wanted: str, wait_s: float, *, shared: bool) -> Iterator[sa.Connection]:
         with (
-            self._advisory_lock(wanted, wait_s) as lock,
+            self._advisory_lock(wanted, wait_s, shared=shared) as lock,
             self._connected(self._engine(writeable=True, purpose=wanted)) as connection,
         ):
             try:
@@ -278,7 +287,8 @@ class Database:
                 raise
 
     @contextmanager
-    def _advisory_lock(self, wanted: str, wait_s: float) -> Iterator[sa.Connection]:
+    def _advisory_lock(self, wanted: str, wait_s: float, *, shared: bool) -> Iterator[sa.Connection]:
+        function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
         with self._connected(self._engine(writeable=True, purpose=wanted)) as connection:
             lock = connection.execution_options(isolation_level="AUTOCOMMIT")
             key = hashlib.blake2b(str(self.namespace).encode(), digest_size=4).digest()
@@ -287,7 +297,7 @@ class Database:
             # Asking again is safer than waiting in the server: a waiting session holds a snapshot that concurrent
             # index builds of the holder would wait for.
             try:
-                while not lock.scalar(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), keys):
+                while not lock.scalar(sa.text(f"SELECT {function}(:a, :b)"), keys):
                     if time.monotonic() > deadline:
                         raise RegistryBusyError(wanted, _advisory_lock_holder(lock, keys))
                     time.sleep(0.2)
@@ -313,6 +323,8 @@ class Database:
         code = getattr(error.orig, "pgcode", None)
         if code == "55P03":
             return RegistryBusyError(wanted, self._blockers(lock))
+        if code in ("40P01", "40001"):
+            return RegistryConflictError(wanted, reason)
         if code == "53100":
             message = f"Cannot {wanted}: the disk of the database is full ({reason})."
             return RegistryStateError(message, hint="Nothing was changed. Make room and run the same command again.")

@@ -7,6 +7,7 @@
         RegistryNotFoundError
         RegistryExistsError
         RegistryBusyError             somebody else holds the lock
+        RegistryConflictError         a transaction and another one got in each other's way
         RegistryDriftError            the structure differs from what the versions promise
       ContentError                    something in schemas/ or alembic/ is wrong
         UnknownVersionError
@@ -82,6 +83,25 @@ class RegistryBusyError(RegistryStateError):
         )
         self.wanted = wanted
         self.holder = holder
+
+
+class RegistryConflictError(RegistryStateError):
+    """The transaction and another one got in each other's way; nothing was changed, and it can be tried again.
+
+    Parameters
+    ----------
+    wanted : `str`
+        What was wanted.
+    reason : `str`
+        What the database says, without a full stop.
+    """
+
+    def __init__(self, wanted: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot {wanted}: it and another session got in each other's way ({reason}).",
+            hint="Nothing was changed; run the same command again.",
+        )
+        self.wanted = wanted
 
 
 class RegistryDriftError(RegistryStateError):

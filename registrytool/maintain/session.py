@@ -1,0 +1,285 @@
+"""An open registry: one transaction, with the tables as its versions define them.
+
+Every operation of maintenance has two parts: one that reads, checks and says what is to be done, and one that does it.
+Both take a `Session`.  `reading` gives one that cannot write; `change` runs a function in one that can, and again if
+it and another transaction got in each other's way.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+
+from registrytool.catalog import Catalog
+from registrytool.database import Database
+from registrytool.errors import RegistryConflictError, RegistryStateError
+from registrytool.naming import shrink
+from registrytool.state import Recorded, read_recorded
+from registrytool.universe import Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from registrytool.models import State
+    from registrytool.repository import Repository
+
+#: How long maintenance waits for locks of others, in seconds.
+WAIT_S = 60.0
+#: How often a transaction is tried that gets in the way of others.
+_TRIES = 10
+
+_Result = TypeVar("_Result")
+
+
+class Session:
+    """One transaction on a registry.
+
+    Parameters
+    ----------
+    connection : `sqlalchemy.Connection`
+        Connection in a transaction.
+    database : `Database`
+        Its database.
+    repository : `Repository`
+        Where the registry was found.
+    catalog : `Catalog`
+        The versions.
+
+    Attributes
+    ----------
+    recorded : `Recorded`
+        What the registry says about itself, as of the beginning of the session or the last `refresh`.
+
+    Raises
+    ------
+    RegistryNotFoundError
+        There is no registry.
+    RegistryStateError
+        What it says about itself is incomplete.
+    UnknownVersionError
+        It names a class or version that the content does not know.
+    """
+
+    recorded: Recorded
+
+    def __init__(self, connection: sa.Connection, database: Database, repository: Repository, catalog: Catalog) -> None:
+        self.connection = connection
+        self.database = database
+        self.repository = repository
+        self.catalog = catalog
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read again what the registry says about itself; needed after tables have been made or dropped."""
+        self.recorded = read_recorded(self.connection, self.namespace, self.catalog, where=self.repository.name)
+        self.__dict__.pop("metadata", None)
+        self.__dict__.pop("universe", None)
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.database.dialect
+
+    @property
+    def namespace(self) -> str | None:
+        """PostgreSQL schema, `None` on SQLite."""
+        return self.database.namespace
+
+    @property
+    def state(self) -> State:
+        """Versions of all components."""
+        return self.recorded.state
+
+    @cached_property
+    def universe(self) -> Universe:
+        """Dimension universe of the registry."""
+        return Universe(self.recorded.universe)
+
+    @cached_property
+    def metadata(self) -> sa.MetaData:
+        """Definitions of all tables, dynamic ones included."""
+        recorded = self.recorded
+        return self.catalog.metadata(
+            recorded.state, self.dialect, recorded.dynamic, universe=recorded.universe, namespace=self.namespace
+        )
+
+    def table(self, name: str) -> sa.Table:
+        """Return the definition of a table.
+
+        Raises
+        ------
+        RegistryStateError
+            The registry has no such table.
+        """
+        key = f"{self.namespace}.{name}" if self.namespace else name
+        if key not in self.metadata.tables:
+            message = f"The registry of {self.repository.name} has no table {name}."
+            raise RegistryStateError(message, hint="Run 'registrytool verify' to see what else is missing.")
+        return self.metadata.tables[key]
+
+    def has_table(self, name: str) -> bool:
+        """Return whether the versions of the registry define a table."""
+        return (f"{self.namespace}.{name}" if self.namespace else name) in self.metadata.tables
+
+    # -- what differs between states ------------------------------------------
+
+    @property
+    def collection_column(self) -> str:
+        """Column by which tables refer to a collection: ``collection_id``, or ``collection_name``."""
+        return "collection_name" if self.by_name else "collection_id"
+
+    @property
+    def run_column(self) -> str:
+        """Column by which tables refer to a run: ``run_id``, or ``run_name``."""
+        return "run_name" if self.by_name else "run_id"
+
+    @property
+    def collection_key(self) -> str:
+        """Primary key of the tables ``collection`` and ``run``: ``collection_id``, or ``name``."""
+        return "name" if self.by_name else "collection_id"
+
+    @property
+    def by_name(self) -> bool:
+        """Whether collections are keyed by their names instead of by numbers."""
+        return self.state["collections"].implementation == "NameKeyCollectionManager"
+
+    # -- reading and writing --------------------------------------------------
+
+    def rows(self, query: sa.Executable, parameters: Any = None) -> Sequence[sa.Row[Any]]:
+        """Execute a query and return all its rows."""
+        return self.connection.execute(query, parameters).fetchall()
+
+    def scalar(self, query: sa.Executable, parameters: Any = None) -> Any:
+        """Execute a query and return the first column of its first row, `None` if there is none."""
+        return self.connection.scalar(query, parameters)
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> int:
+        """Execute a statement.
+
+        Returns
+        -------
+        rows : `int`
+            Number of rows that it changed.
+        """
+        return max(self.connection.execute(statement, parameters).rowcount, 0)
+
+    def new_ids(self, table: str, column: str, number: int) -> list[int]:
+        """Return numbers for new rows of a table, which must then be inserted with them.
+
+        Parameters
+        ----------
+        table, column : `str`
+            Table and its integer primary key.
+        number : `int`
+            How many numbers.
+
+        Returns
+        -------
+        ids : `list` [`int`], length ``number``
+            On PostgreSQL from the sequence, as the Butler does; on SQLite the numbers after the highest one, which
+            nobody else can take before this transaction ends.
+        """
+        if self.dialect == "postgresql":
+            preparer = self.connection.dialect.identifier_preparer
+            name = preparer.quote(shrink(f"{table}_seq_{column}", self.dialect))
+            if self.namespace:
+                name = f"{preparer.quote_schema(self.namespace)}.{name}"
+            query = sa.text("SELECT nextval(CAST(:name AS regclass)) FROM generate_series(1, :number)")
+            return [int(i) for i in self.connection.scalars(query, {"name": name, "number": number})]
+        found = self.scalar(sa.select(sa.func.max(self.table(table).c[column])))
+        first = (found or 0) + 1
+        return list(range(first, first + number))
+
+    def lock(self, *names: str, mode: str = "EXCLUSIVE") -> None:
+        """Lock tables until the end of the transaction; SQLite has locked all of them already.
+
+        Parameters
+        ----------
+        *names : `str`
+            Tables; they are locked in alphabetical order, whoever asks, so that nobody waits in a circle.
+        mode : `str`, optional
+            Mode of PostgreSQL; ``EXCLUSIVE`` lets others read and nothing else.
+        """
+        if self.dialect != "postgresql":
+            return
+        preparer = self.connection.dialect.identifier_preparer
+        schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
+        for name in sorted(set(names)):
+            self.connection.execute(
+                sa.text(f"LOCK TABLE {schema}{preparer.quote(name)} IN {mode} MODE".replace(":", r"\:"))
+            )
+
+
+@contextmanager
+def reading(repository: Repository, *, catalog: Catalog | None = None) -> Iterator[Session]:
+    """Open a registry in a transaction that cannot write and sees one moment.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    catalog : `Catalog`, optional
+        The content.
+
+    Yields
+    ------
+    session : `Session`
+        The open registry.
+    """
+    database = Database.of(repository)
+    with database.read() as connection:
+        yield Session(connection, database, repository, catalog or Catalog())
+
+
+def change(
+    repository: Repository,
+    wanted: str,
+    work: Callable[[Session], _Result],
+    *,
+    catalog: Catalog | None = None,
+    wait_s: float = WAIT_S,
+) -> _Result:
+    """Run a function in one transaction that can write, under the shared run lock.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    wanted : `str`
+        What is going to be done, such as ``"rename the collection u/me/a"``, for the sentence when it cannot be.
+    work : callable
+        Is given the `Session`.  It must read again what it relies on, and do nothing outside of the database: when
+        the transaction and another one get in each other's way, it is called again.
+    catalog : `Catalog`, optional
+        The content.
+    wait_s : `float`, optional
+        How long to wait for a lock, in seconds.
+
+    Returns
+    -------
+    result : object
+        What the function returned, after the commit.
+
+    Raises
+    ------
+    RegistryBusyError
+        A migration is running, or somebody else holds a lock for too long.
+    RegistryConflictError
+        Others got in the way of every try.
+    """
+    database, catalog = Database.of(repository), catalog or Catalog()
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with database.write(wanted, wait_s=wait_s, shared=True) as connection:
+                return work(Session(connection, database, repository, catalog))
+        except RegistryConflictError:
+            if attempt == _TRIES:
+                raise
+            # Not in step with the others.
+            time.sleep(random.uniform(0.02, 0.2) * attempt)  # noqa: S311 (no secret)
+    raise AssertionError  # pragma: no cover (the last try returns or raises)
