@@ -1,5 +1,5 @@
-"""Environment of Alembic: everything is done by `registrytool.runner`."""
+"""Environment of Alembic: everything is done by `registrytool.alembic_env`."""
 
-from registrytool.runner import run_env
+from registrytool.alembic_env import run_env
 
 run_env()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from .catalog import CONFIGURATIONS, MANAGERS, Catalog
-from .config import parse_yaml
 from .database import Database, hide_password
 from .digest import schema_digests
 from .errors import (
@@ -24,15 +22,18 @@ from .errors import (
     RegistryExistsError,
     RegistryStateError,
 )
-from .migrate import parse_targets
-from .models import ComponentVersion, State
-from .releases import Releases
 from .repository import BUTLER_YAML, SQLITE_NAME, database_url
 from .reshape import Reshape
-from .state import config_text, parse_universe, version_attributes, write_attributes
+from .state import config_text, version_attributes, write_attributes
 from .step import ConnectionExecutor
 from .structure import Structure
-from .universe import Universe, docs, with_docs
+from .targets import wanted_state
+from .universe import Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .models import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
         A version is not known.
     """
     catalog, options = catalog or Catalog(), options or CreateOptions()
-    state, universe = wanted_state(options, catalog)
+    state, universe = wanted_state(options.at, catalog, universe=options.universe, universe_docs=options.universe_docs)
     root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 (keeps symbolic links, as the Butler does)
     config_file = root / BUTLER_YAML
     if os.path.lexists(config_file):
@@ -136,70 +137,6 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
             raise
         message = f"Cannot make a repository in {root}: {error.strerror}."
         raise RegistryStateError(message, hint="Choose another place, or get the right to write there.") from error
-
-
-def wanted_state(options: CreateOptions, catalog: Catalog) -> tuple[State, Mapping[str, Any]]:
-    """Work out the state and the universe of a new registry.
-
-    Raises
-    ------
-    ConfigurationError
-        The options contradict each other.
-    UnknownVersionError
-        A version is not known.
-    """
-    state = catalog.newest_state()
-    for target in options.at:
-        if "=" in target or target == "newest":
-            wanted = parse_targets([target], state, catalog)
-            if None in wanted.values():
-                message = f"A registry cannot be made without {target.partition('=')[0]}."
-                raise ConfigurationError(message)
-            state = state.replace(*(v for v in wanted.values() if v is not None))
-        else:
-            release = Releases(catalog).find(target)
-            for version in release.state.components.values():
-                catalog.require(version)
-            state = release.state
-    for component in ("obscore", "obscore-config"):
-        if state.get(component) is not None:
-            message = f"A registry cannot be made with {component}: its table follows from a configuration."
-            raise ConfigurationError(message, hint="Make it without, then migrate it with --to obscore=0.0.1.")
-    if options.universe is not None:
-        universe = _read_universe(options.universe)
-        parsed = Universe(universe)
-        state = state.replace(ComponentVersion("dimensions-config", parsed.namespace, str(parsed.version)))
-    elif state.get("dimensions-config") is None:
-        message = "Registries without a stored dimension universe cannot be made."
-        raise ConfigurationError(message, hint="Week 2020.45 was the first that stored it.")
-    else:
-        universe = catalog.universe_config(state["dimensions-config"])
-    if options.universe_docs is not None:
-        universe = with_docs(universe, dict(docs(_read_universe(options.universe_docs))))
-    return state, universe
-
-
-def _read_universe(path: Path) -> Mapping[str, Any]:
-    try:
-        config = parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"Cannot read {path}: {error.strerror}."
-        raise ConfigurationError(message) from error
-    except UnicodeDecodeError as error:
-        message = f"{path} is not a text file in UTF-8."
-        raise ConfigurationError(message) from error
-    except ValueError as error:
-        message = f"{path} is not YAML: {error}."
-        raise ConfigurationError(message) from error
-    if not isinstance(config, Mapping):
-        message = f"{path} is not a dimension universe: it is not a mapping."
-        raise ConfigurationError(message, hint="It needs at least version, skypix and elements.")
-    try:
-        parse_universe(config, str(path))
-    except RegistryStateError as error:
-        # The file is what the user named, so naming it was wrong.
-        raise ConfigurationError(error.message, hint=error.hint) from error
-    return config
 
 
 def _create(

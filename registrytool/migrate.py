@@ -10,19 +10,21 @@ import sqlalchemy as sa
 
 from .backup import back_up, backup_path, require_backup_tool
 from .butler_yaml import set_manager
-from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
+from .catalog import CONFIGURATIONS, Catalog
 from .database import Database
 from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
 from .history import History
 from .inspection import Inspection, inspect
-from .models import ComponentVersion, MigrationReport, Plan, State, StepWork
+from .models import MigrationReport, Plan, StepWork
 from .planner import make_plan
 from .progress import NullProgress, Progress
 from .releases import Releases
 from .runner import Run
+from .step import compiled
+from .targets import parse_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from .repository import Repository
@@ -42,86 +44,6 @@ class MigrateOptions:
     backup: bool = True
     backup_to: Path | None = None
     wait_s: float = 5.0
-
-
-def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
-    """Work out which versions are wanted.
-
-    Parameters
-    ----------
-    targets : iterable of `str`
-        Each ``newest``, a Butler release, or ``component=version`` (``dimensions-config=namespace/version`` for
-        another namespace, ``obscore=none`` to do without).
-    state : `State`
-        State of the registry: its implementations are kept.
-    catalog : `Catalog`
-        Known versions.
-
-    Returns
-    -------
-    wanted : `dict` [`str`, `ComponentVersion` or `None`]
-        Wanted version by component.
-
-    Raises
-    ------
-    ConfigurationError
-        A target is malformed.
-    UnknownVersionError
-        A version or release is not known.
-    """
-    result: dict[str, ComponentVersion | None] = {}
-    for target in targets:
-        component, equals, version = target.partition("=")
-        if target == "newest":
-            for name, present in state.components.items():
-                if name != "obscore-config":
-                    result[name] = _newest(catalog, present)
-        elif not equals:
-            result.update(_release_targets(target, state, catalog))
-        elif component not in COMPONENTS:
-            message = f"There is no component {component!r}."
-            raise ConfigurationError(message, hint=f"The components are {', '.join(COMPONENTS)}.")
-        elif version == "none":
-            result[component] = None
-        else:
-            implementation, slash, number = version.rpartition("/")
-            found = state.get(component)
-            if not slash:
-                implementation = (
-                    found.implementation if found is not None else next(iter(catalog.versions.get(component, ())), "")
-                )
-            wanted = ComponentVersion(component, implementation, number or version)
-            catalog.require(wanted)
-            result[component] = wanted
-    return result
-
-
-def _newest(catalog: Catalog, present: ComponentVersion) -> ComponentVersion:
-    """Return the newest version of an implementation; of a universe that is not ours, the present one."""
-    if present.component in CONFIGURATIONS and present.implementation not in catalog.versions[present.component]:
-        return present
-    # A registry that is newer than the content is refused, not called up to date.
-    catalog.require(present)
-    return catalog.newest(present.component, present.implementation)
-
-
-def _release_targets(name: str, state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
-    release = Releases(catalog).find(name)
-    result: dict[str, ComponentVersion | None] = {}
-    for component, wanted in release.state.components.items():
-        present = state.get(component)
-        if present is None:
-            continue
-        if present.implementation == wanted.implementation or component == "dimensions-config":
-            target = wanted if present.implementation == wanted.implementation else present
-        else:
-            # Another implementation of the same age, such as collections keyed by name.
-            target = ComponentVersion(component, present.implementation, wanted.version)
-            if wanted.version not in catalog.versions[component].get(present.implementation, ()):
-                target = present
-        catalog.require(target) if component not in CONFIGURATIONS or target is wanted else None
-        result[component] = target
-    return result
 
 
 def plan_migration(
@@ -160,8 +82,6 @@ def migration_script(
     steps : `list` [`tuple` [`str`, `list` [`str`]]]
         Name and statements of each step.
     """
-    from .schema import compiled
-
     catalog, options = catalog or Catalog(), options or MigrateOptions()
     database = Database.of(repository)
     with database.read() as connection:

@@ -141,7 +141,7 @@ def registry_at(registrytool_catalog: Catalog, registrytool_laboratory: Laborato
     """
     from registrytool.catalog import Catalog
     from registrytool.config import Content
-    from registrytool.create import CreateOptions, wanted_state
+    from registrytool.targets import wanted_state
 
     catalogs: dict[Path, Catalog] = {}
     with contextlib.ExitStack() as stack:
@@ -159,7 +159,7 @@ def registry_at(registrytool_catalog: Catalog, registrytool_laboratory: Laborato
             else:
                 catalog = catalogs.setdefault(content, Catalog(Content.find(content)))
             targets = (target,) if isinstance(target, str) else tuple(target)
-            state, _ = wanted_state(CreateOptions(at=targets), catalog)
+            state, _ = wanted_state(targets, catalog)
             if obscore is not None:
                 state = state.replace(catalog.newest("obscore", next(iter(catalog.versions["obscore"]))))
             if dialect == "postgresql" and registrytool_laboratory.server is None:

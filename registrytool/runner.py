@@ -20,16 +20,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import __version__
 from .catalog import CONFIGURATIONS, Catalog, parse_json
-from .database import Database, first_line, whoami
+from .database import first_line, whoami
 from .digest import schema_digests
 from .dimension_data import prepare_repair
-from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError, RegistryToolError
+from .errors import MigrationError, RegistryDriftError, RegistryStateError
 from .history import History
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
-from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
+from .models import ComponentVersion, Direction, Plan, PlannedStep, StepWork, TableWork
 from .obscore import CONFIG_OPTION, read_obscore_config
-from .planner import make_plan
 from .progress import NullProgress, Progress
 from .reshape import ConstraintViolation, Reshape
 from .state import LOG_PREFIX, PATCHES, config_text, read_recorded, write_attribute, write_stamps, write_version
@@ -479,89 +478,3 @@ def alembic_config(content: Content) -> Config:
     config.set_main_option("recursive_version_locations", "true")
     config.set_main_option("version_locations", "\n".join(escaped(folder) for folder in content.script_folders))
     return config
-
-
-def run_env() -> None:
-    """Do what ``alembic/env.py`` is for: run inside of Alembic, whoever called it.
-
-    Called by `Run`, the connection and the steps are there already.  Called by Alembic's own command line, the
-    registry is the one of ``-x repo=REPO`` (``-x namespace=``, ``-x accept_loss=1`` and ``-x KEY=VALUE`` for options
-    of steps), and the steps are those of ``registrytool migrate`` for the same target.
-
-    Raises
-    ------
-    RegistryToolError
-        What ``registrytool migrate`` would refuse.
-    """
-    from alembic import context
-
-    attributes = context.config.attributes
-    if "registrytool.run" in attributes:
-        attributes["registrytool.run"].run_in(context, attributes["registrytool.connection"])
-        return
-    _run_for_alembic(context)
-
-
-def _run_for_alembic(context: Any) -> None:
-    from alembic.util import CommandError
-
-    from .config import Content as _Content
-    from .repository import open_repository
-
-    settings = context.get_x_argument(as_dictionary=True)
-    name = settings.pop("repo", None)
-    if name is None:
-        message = "Say which registry with -x repo=REPO."
-        raise CommandError(message)
-    catalog = Catalog(_Content.find())
-    try:
-        repository = open_repository(name, namespace=settings.pop("namespace", None))
-        database = Database.of(repository)
-        function = context._proxy.context_opts["fn"]  # noqa: SLF001 (no public way to learn the command)
-        if function.__name__ == "do_stamp":
-            message = f"Use 'registrytool stamp {name}', which writes the revisions that belong to the versions"
-            raise CommandError(message)
-        if function.__name__ not in ("upgrade", "downgrade"):
-            with database.read() as connection:
-                context.configure(connection=connection, version_table_schema=database.namespace)
-                context.run_migrations()
-            return
-        if context.is_offline_mode():
-            message = "Use 'registrytool migrate --sql' for a script of the statements"
-            raise CommandError(message)
-        accept_loss = settings.pop("accept_loss", "") not in ("", "0")
-        with database.write(f"migrate {name}") as connection:
-            inspection = inspect(connection, database.namespace, catalog, where=name)
-            inspection.recorded.check_stamps()
-            history = History(catalog.content)
-            unknown = sorted(settings.keys() - {o for r in history.revisions.values() for o in r.options})
-            if unknown:
-                message = f"No step has an option {', '.join(unknown)}."
-                raise ConfigurationError(message, hint="'registrytool history --format json' lists the options.")
-            targets = _targets(context, history, inspection.recorded.state)
-            plan = make_plan(history, inspection.recorded.state, targets)
-            Run(catalog, plan, inspection, database.namespace, settings, accept_loss).apply(connection, context)
-    except RegistryToolError as error:
-        raise CommandError(str(error)) from error
-
-
-def _targets(context: Any, history: History, state: State) -> dict[str, ComponentVersion | None]:
-    """Work out what a target of Alembic means: heads of implementations that the registry lacks are not meant."""
-    found = context.get_revision_argument()
-    wanted = [found] if isinstance(found, str) else list(found or ())
-    result: dict[str, ComponentVersion | None] = {}
-    if not wanted or not set(wanted) <= history.revisions.keys():
-        message = f"The target {', '.join(wanted) or 'of this command'} is not a revision of registrytool."
-        raise RegistryStateError(message, hint="Name revisions or heads; relative targets do not work with many trees.")
-    for identifier in wanted:
-        revision = history.revisions.get(identifier)
-        target = revision.target if revision is not None else None
-        if target is None:
-            continue
-        present = state.get(target.component)
-        if present is not None and present.implementation == target.implementation:
-            result[target.component] = target
-        elif len(wanted) == 1:
-            message = f"This registry has no {target.component} {target.implementation}."
-            raise RegistryStateError(message, hint="'registrytool history' lists the revisions.")
-    return result

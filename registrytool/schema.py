@@ -6,20 +6,18 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.schema import ExecutableDDLElement
-
 from .catalog import Catalog
-from .create import CreateOptions, wanted_state
 from .database import Database
 from .inspection import inspect
 from .models import Difference, State, to_plain
 from .repository import open_repository
 from .reshape import Reshape
-from .step import Recorder
-from .structure import DIALECTS, Structure, differences, from_metadata
+from .step import Recorder, compiled
+from .structure import Structure, differences, from_metadata
+from .targets import wanted_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def find_schema(
             inspection.found, tables={n: t for n, t in inspection.found.tables.items() if n in ours}
         )
         return Schema(targets[0], inspection.recorded.state, found, live=True)
-    state, config = wanted_state(CreateOptions(at=tuple(targets), universe=universe), catalog)
+    state, config = wanted_state(targets, catalog, universe=universe)
     metadata = catalog.metadata(state, dialect, universe=config)
     return Schema(" ".join(targets) or "newest", state, from_metadata(metadata, dialect), live=False)
 
@@ -109,19 +107,8 @@ def schema_sql(
         SQL, in the order in which it can be executed.
     """
     catalog = catalog or Catalog()
-    state, config = wanted_state(CreateOptions(at=tuple(targets), universe=universe), catalog)
+    state, config = wanted_state(targets, catalog, universe=universe)
     metadata = catalog.metadata(state, dialect, universe=config, namespace=namespace)
     recorder = Recorder()
     Reshape(Structure(dialect, {}), None, metadata).create(recorder)
     return [compiled(s, dialect) for s in recorder.statements]
-
-
-def compiled(statement: Any, dialect: str) -> str:
-    """Return a statement as text."""
-    text = str(statement.compile(dialect=DIALECTS[dialect], compile_kwargs=_literal(statement)))
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
-
-
-def _literal(statement: Any) -> Mapping[str, bool]:
-    # Definitions (CREATE ...) have no values and do not take the argument.
-    return {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}

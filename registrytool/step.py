@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.schema import ExecutableDDLElement
 
 from .digest import schema_digests
 from .errors import ConfigurationError, RegistryStateError
 from .progress import NullProgress, Progress
 from .reshape import Change, Executor, Fill, Renames, Reshape
-from .structure import Structure, from_metadata
+from .structure import DIALECTS, Structure, from_metadata
 from .universe import Universe
 
 if TYPE_CHECKING:
@@ -273,3 +274,14 @@ class Step:
         """Return the digests of schemas, as attributes, that belong to the new version."""
         universe = Universe(self.after.universe)
         return schema_digests(self.catalog, self.after.state, self.after.metadata, universe, self.dialect)
+
+
+def compiled(statement: Any, dialect: str) -> str:
+    """Return a statement as text."""
+    text = str(statement.compile(dialect=DIALECTS[dialect], compile_kwargs=_literal(statement)))
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _literal(statement: Any) -> Mapping[str, bool]:
+    # Definitions (CREATE ...) have no values and do not take the argument.
+    return {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}

@@ -26,9 +26,8 @@ from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan
 from registrytool.releases import Releases
 from registrytool.runner import Run
-from registrytool.schema import compiled
 from registrytool.state import STAMPS, read_recorded
-from registrytool.step import Recorder, Snapshot, Step
+from registrytool.step import Recorder, Snapshot, Step, compiled
 from registrytool.structure import Structure, differences
 from registrytool.universe import Universe
 
