@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import os
 import shutil
 import sqlite3
@@ -50,10 +51,8 @@ def backup_path(database: Database, folder: Path | None, path: Path | None) -> P
     else:
         name, place = f"{database.url.database}-{database.namespace}.backup-{stamp}.dump", folder or Path.cwd()
         name = name.replace("/", "_")
-    if path is None:
-        path = place / name
-    elif path.is_dir():
-        path = path / name
+    if path is None or path.is_dir():
+        return _free(place if path is None else path, name)
     if path.exists():
         message = f"The backup {path} exists already."
         raise ConfigurationError(message, hint="Name another file with --backup.")
@@ -61,6 +60,13 @@ def backup_path(database: Database, folder: Path | None, path: Path | None) -> P
         message = f"The backup {path} cannot be made: there is no folder {path.parent}."
         raise ConfigurationError(message, hint="Make it, or name another file with --backup.")
     return path
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return a name that no file has: a run that was killed can have left its backup in this very second."""
+    end = ".dump" if name.endswith(".dump") else ""
+    numbered = (f"{name.removesuffix(end)}-{number}{end}" for number in itertools.count(2))
+    return next(folder / n for n in itertools.chain((name,), numbered) if not (folder / n).exists())
 
 
 def require_backup_tool(database: Database) -> None:

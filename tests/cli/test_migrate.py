@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -480,3 +481,26 @@ def test_migrate_refuses_when_pg_dump_is_missing(
             "Error: No backup can be made: pg_dump is not installed. Install the PostgreSQL client, or make a backup "
             "yourself and say --no-backup.\n"
         )
+
+
+def test_backup_takes_another_name_when_one_of_this_second_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from registrytool import backup
+    from registrytool.database import Database
+    from registrytool.repository import database_url
+
+    class Standing(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Standing:
+            return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+    monkeypatch.setattr(datetime, "datetime", Standing)
+    sqlite = Database(database_url(f"sqlite:///{tmp_path}/gen3.sqlite3"))
+    postgresql = Database(database_url("postgresql://host/db"), "ns")
+    for name in ("gen3.sqlite3.backup-20260102T030405Z", "db-ns.backup-20260102T030405Z.dump"):
+        (tmp_path / name).touch()
+
+    names = [backup.backup_path(database, tmp_path, None).name for database in (sqlite, postgresql)]
+
+    assert names == ["gen3.sqlite3.backup-20260102T030405Z-2", "db-ns.backup-20260102T030405Z-2.dump"]
