@@ -11,6 +11,8 @@
         RegistryDriftError            the structure differs from what the versions promise
       ContentError                    something in schemas/ or alembic/ is wrong
         UnknownVersionError
+        DefinitionError               a file that defines an instrument or a sky map is wrong
+      UnknownFilterError              an instrument has no such filter
       PlanError                       no way from the state found to the state wanted
       MigrationError                  a step failed
 
@@ -165,6 +167,45 @@ class UnknownVersionError(ContentError):
         self.what = what
         self.name = name
         self.known = known or []
+
+
+class DefinitionError(ContentError):
+    """A file that defines an instrument or a sky map is wrong.
+
+    Parameters
+    ----------
+    source : `str`
+        The file.
+    faults : `list` [`str`]
+        Each names the line, the field, what is wrong and what is right, without a full stop.
+    """
+
+    def __init__(self, source: str, faults: list[str]) -> None:
+        number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{source} has {number}: {'; '.join(faults)}.")
+        self.source = source
+        self.faults = faults
+
+
+class UnknownFilterError(RegistryToolError):
+    """An instrument has no filter of a name.
+
+    Parameters
+    ----------
+    instrument, name : `str`
+        The instrument; the name that none of its filters has.
+    known : `list` [`str`]
+        Its physical filters.
+    """
+
+    def __init__(self, instrument: str, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"The instrument {instrument} has no filter {name!r}.",
+            hint=f"Known: {', '.join(known) or 'none'}; add it to the definition, or as an alias of one of these.",
+        )
+        self.instrument = instrument
+        self.name = name
+        self.known = known
 
 
 class PlanError(RegistryToolError):
