@@ -7,6 +7,7 @@ it and another transaction got in each other's way.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from registrytool.catalog import Catalog
-from registrytool.database import Database
+from registrytool.database import Database, first_line
 from registrytool.errors import RegistryConflictError, RegistryStateError
 from registrytool.naming import shrink
 from registrytool.state import Recorded, read_recorded
+from registrytool.structure import DIALECTS
 from registrytool.universe import Universe
 
 if TYPE_CHECKING:
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
 WAIT_S = 60.0
 #: How often a transaction is tried that gets in the way of others.
 _TRIES = 10
+#: How long tables are asked for that are locked together, in seconds, in the first try and in any later one: the
+#: session that is in the way may itself be waiting for this one.
+_PATIENCE_S = 0.5
+_LONGEST_PATIENCE_S = 10.0
+#: Advisory lock, on PostgreSQL, of those that try again.
+_AGAIN = int.from_bytes(hashlib.blake2b(b"registrytool again", digest_size=4).digest(), "big", signed=True)
 
 _Result = TypeVar("_Result")
 
@@ -49,6 +58,8 @@ class Session:
         Where the registry was found.
     catalog : `Catalog`
         The versions.
+    patience_s : `float`, optional
+        How long `lock_together` asks, in seconds.
 
     Attributes
     ----------
@@ -67,7 +78,16 @@ class Session:
 
     recorded: Recorded
 
-    def __init__(self, connection: sa.Connection, database: Database, repository: Repository, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        database: Database,
+        repository: Repository,
+        catalog: Catalog,
+        *,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         self.connection = connection
         self.database = database
         self.repository = repository
@@ -185,10 +205,7 @@ class Session:
             nobody else can take before this transaction ends.
         """
         if self.dialect == "postgresql":
-            preparer = self.connection.dialect.identifier_preparer
-            name = preparer.quote(shrink(f"{table}_seq_{column}", self.dialect))
-            if self.namespace:
-                name = f"{preparer.quote_schema(self.namespace)}.{name}"
+            name = self._qualified(shrink(f"{table}_seq_{column}", self.dialect))
             query = sa.text("SELECT nextval(CAST(:name AS regclass)) FROM generate_series(1, :number)")
             return [int(i) for i in self.connection.scalars(query, {"name": name, "number": number})]
         found = self.scalar(sa.select(sa.func.max(self.table(table).c[column])))
@@ -207,12 +224,51 @@ class Session:
         """
         if self.dialect != "postgresql":
             return
-        preparer = self.connection.dialect.identifier_preparer
-        schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
         for name in sorted(set(names)):
-            self.connection.execute(
-                sa.text(f"LOCK TABLE {schema}{preparer.quote(name)} IN {mode} MODE".replace(":", r"\:"))
-            )
+            self.connection.execute(sa.text(f"LOCK TABLE {self._qualified(name)} IN {mode} MODE".replace(":", r"\:")))
+
+    def _qualified(self, name: str) -> str:
+        # Not quoted by the dialect of the connection, which doubles percent signs for the driver.
+        preparer = DIALECTS[self.dialect].identifier_preparer
+        return f"{preparer.quote_schema(self.namespace)}.{preparer.quote(name)}" if self.namespace else name
+
+    def lock_together(self, *names: str, mode: str) -> None:
+        """Lock tables until the end of the transaction, without waiting for one of them while having another.
+
+        To wait with a lock in hand could end in a deadlock, and the database decides who has to give way then: it can
+        be a Butler, which does not try again.
+
+        Parameters
+        ----------
+        *names : `str`
+            Tables.
+        mode : `str`
+            Mode of PostgreSQL.
+
+        Raises
+        ------
+        RegistryConflictError
+            Others kept locks on some of them for too long.
+        """
+        if self.dialect != "postgresql":
+            return
+        tables = ", ".join(self._qualified(name) for name in sorted(set(names)))
+        statement = sa.text(f"LOCK TABLE {tables} IN {mode} MODE NOWAIT".replace(":", r"\:"))
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                # What was locked before one was taken is unlocked again with the savepoint.
+                with self.connection.begin_nested():
+                    self.connection.execute(statement)
+            except DBAPIError as error:
+                if getattr(error.orig, "pgcode", None) != "55P03":
+                    raise
+                if time.monotonic() > deadline:
+                    what = f"lock the tables {', '.join(sorted(set(names)))} of {self.repository.name}"
+                    raise RegistryConflictError(what, first_line(error)) from error
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 (no secret)
+            else:
+                return
 
 
 @contextmanager
@@ -276,10 +332,20 @@ def change(
     for attempt in range(1, _TRIES + 1):
         try:
             with database.write(wanted, wait_s=wait_s, shared=True) as connection:
-                return work(Session(connection, database, repository, catalog))
+                if attempt > 1:
+                    _wait_for_others_that_try_again(connection, database)
+                patience_s = min(_PATIENCE_S * 2 ** (attempt - 1), _LONGEST_PATIENCE_S)
+                return work(Session(connection, database, repository, catalog, patience_s=patience_s))
         except RegistryConflictError:
             if attempt == _TRIES:
                 raise
             # Not in step with the others.
             time.sleep(random.uniform(0.02, 0.2) * attempt)  # noqa: S311 (no secret)
     raise AssertionError  # pragma: no cover (the last try returns or raises)
+
+
+def _wait_for_others_that_try_again(connection: sa.Connection, database: Database) -> None:
+    """Let those who were in each other's way once go one after the other."""
+    if database.dialect == "postgresql":
+        statement = sa.text("SELECT pg_advisory_xact_lock(:a, hashtext(:namespace))")
+        connection.execute(statement, {"a": _AGAIN, "namespace": str(database.namespace)})
