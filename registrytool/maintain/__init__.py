@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .collections import Collection, Collections, CollectionType, ensure_collection, load_collections
-    from .dataset_types import DatasetType, ensure_dataset_type, load_dataset_types
-    from .session import Session, change, reading
-    from .timespans import Timespan
+    from .collections import Collection, Collections, CollectionType, ensure_collection, load_collections  # noqa: F401 (for type checkers)
+    from .dataset_types import DatasetType, ensure_dataset_type, load_dataset_types  # noqa: F401 (for type checkers)
+    from .session import Session, change, reading  # noqa: F401 (for type checkers)
+    from .timespans import Timespan  # noqa: F401 (for type checkers)
 
 #: Public names and the module of each; the imports above say the same to those who check types.
 _MODULES = {
