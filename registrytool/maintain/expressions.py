@@ -462,7 +462,7 @@ class _Parser:
             other = self._or()
             self.expect(")")
             self.depth -= 1
-            bounds = []
+            bounds: list[int | None] = []
             for bound in (node, other):
                 if isinstance(bound, Time):
                     bounds.append(bound.tai_ns)

@@ -45,15 +45,18 @@ def ensure_summaries(
         Values by name of the governor dimension, such as ``{"instrument": {"HSC"}}``.
     """
     column = session.collection_column
-    # Everybody inserts in the same order, so that nobody waits in a circle.
-    for table, name, values in [
-        (session.table(TYPES), "dataset_type_id", sorted(set(dataset_type_ids))),
-        *((session.table(governor_table(g)), g, sorted(set(v))) for g, v in sorted(governor_values.items())),
-    ]:
-        present = set(session.connection.scalars(sa.select(table.c[name]).where(table.c[column] == collection.key)))
-        rows = [{column: collection.key, name: value} for value in values if value not in present]
+    wanted: list[tuple[str, str, Iterable[Any]]] = [
+        (TYPES, "dataset_type_id", dataset_type_ids),
+        *((governor_table(governor), governor, values) for governor, values in sorted(governor_values.items())),
+    ]
+    for name, value_column, values in wanted:
+        table = session.table(name)
+        query = sa.select(table.c[value_column]).where(table.c[column] == collection.key)
+        present = set(session.connection.scalars(query))
+        # Everybody inserts in the same order, so that nobody waits in a circle.
+        rows = [{column: collection.key, value_column: value} for value in sorted(set(values) - present)]
         if rows:
-            session.connection.execute(insert_missing(session, table.name), rows)
+            session.connection.execute(insert_missing(session, name), rows)
 
 
 def copy_summaries(session: Session, source: sa.Select[Any], collection: Collection, table: str, column: str) -> None:

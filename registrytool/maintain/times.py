@@ -91,7 +91,7 @@ def parse_time(text: str, scale: Scale = "utc") -> int:
     found = text.strip()
     for name in ("utc", "tai"):
         if found.lower().endswith(f"/{name}"):
-            found, scale = found[: -len(name) - 1].strip(), name  # type: ignore[assignment]
+            found, scale = found[: -len(name) - 1].strip(), name
     if re.fullmatch(r"\d{1,6}(\.\d+)?", found):
         return from_mjd(Decimal(found), scale)
     match = _ISO.fullmatch(found)
