@@ -46,6 +46,8 @@ READ_WAIT_S = 5.0
 
 #: First half of the advisory lock key; the second half is a hash of the namespace.
 _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
+#: Where a connection that writes keeps what it needs between two transactions.
+_BETWEEN = "registrytool between transactions"
 
 
 def hide_password(url: sa.URL) -> str:
@@ -264,27 +266,45 @@ class Database:
             self._advisory_lock(wanted, wait_s, shared=shared) as lock,
             self._connected(self._engine(writeable=True, purpose=wanted)) as connection,
         ):
+            connection.info[_BETWEEN] = (lock, wait_s)
             try:
                 connection.begin()
-                # Waiting for locks is bounded, working is not: a limit that an administrator has set for queries
-                # would end a long step, and an idle one the wait for a backup.
-                connection.execute(
-                    sa.text(
-                        "SELECT set_config('statement_timeout', '0', true), "
-                        "set_config('idle_in_transaction_session_timeout', '0', true)"
-                    )
-                )
-                self._limit_waiting(connection, wait_s)
+                self._prepare(connection, wait_s)
                 yield connection
                 # A lock that was lost on the way (the server closed the session) protects nothing.
                 lock.execute(sa.text("SELECT 1"))
                 connection.commit()
             except DBAPIError as error:
                 _rollback(connection)
-                raise self._translate(error, wanted) from error
+                raise self._translate(error, wanted, conflicts=shared) from error
             except BaseException:
                 _rollback(connection)
                 raise
+
+    def _prepare(self, connection: sa.Connection, wait_s: float) -> None:
+        """Set what holds for one transaction."""
+        # Waiting for locks is bounded, working is not: a limit that an administrator has set for queries would end a
+        # long step, and an idle one the wait for a backup.
+        connection.execute(
+            sa.text(
+                "SELECT set_config('statement_timeout', '0', true), "
+                "set_config('idle_in_transaction_session_timeout', '0', true)"
+            )
+        )
+        self._limit_waiting(connection, wait_s)
+
+    def commit(self, connection: sa.Connection) -> None:
+        """Commit what a connection of `write` has done so far, and begin its next transaction under the same lock."""
+        if self.dialect == "sqlite":
+            connection.commit()
+            connection.begin()
+            return
+        lock, wait_s = connection.info[_BETWEEN]
+        # As at the end: a lock that was lost protects nothing.
+        lock.execute(sa.text("SELECT 1"))
+        connection.commit()
+        connection.begin()
+        self._prepare(connection, wait_s)
 
     @contextmanager
     def _advisory_lock(self, wanted: str, wait_s: float, *, shared: bool) -> Iterator[sa.Connection]:
@@ -305,7 +325,9 @@ class Database:
                 raise self._translate(error, wanted) from error
             yield lock
 
-    def _translate(self, error: DBAPIError, wanted: str, lock: str = "%") -> RegistryToolError:
+    def _translate(
+        self, error: DBAPIError, wanted: str, lock: str = "%", *, conflicts: bool = False
+    ) -> RegistryToolError:
         """Turn an error of the driver into one of ours.
 
         Parameters
@@ -316,6 +338,9 @@ class Database:
             What was going to be done.
         lock : `str`, optional
             Kind of lock that can have been in the way, as a pattern.
+        conflicts : `bool`, optional
+            Whether everything was looked up before: then keys that are there twice or missing are the doing of
+            another session in the meantime.
         """
         reason = first_line(error)
         if self.dialect == "sqlite":
@@ -323,7 +348,7 @@ class Database:
         code = getattr(error.orig, "pgcode", None)
         if code == "55P03":
             return RegistryBusyError(wanted, self._blockers(lock))
-        if code in ("40P01", "40001"):
+        if code in ("40P01", "40001") or (conflicts and code in ("23505", "23503")):
             return RegistryConflictError(wanted, reason)
         if code == "53100":
             message = f"Cannot {wanted}: the disk of the database is full ({reason})."

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
+from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
 from .summaries import ensure_summaries
 from .times import now_ns, tai_to_utc_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from registrytool.progress import Progress
 
     from .collections import Collection
     from .dataset_types import DatasetType
@@ -287,3 +290,146 @@ def _ingest_date(session: Session, tai_ns: int | None) -> dict[str, Any]:
         return {"ingest_date": tai_ns}
     epoch = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 (the column has no zone)
     return {"ingest_date": epoch + datetime.timedelta(microseconds=tai_to_utc_ns(tai_ns) // 1000)}
+
+
+# -- taking them out -----------------------------------------------------------------
+
+
+def move_to_trash(session: Session, ids: Sequence[DatasetId]) -> int:
+    """Take datasets out of their datastores: their files are deleted when the trash is emptied.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    ids : sequence
+        Identifiers, at most `BATCH`.
+
+    Returns
+    -------
+    locations : `int`
+        Number of places that they were in.
+    """
+    location, trash = session.table("dataset_location"), session.table("dataset_location_trash")
+    found = sa.select(location.c.dataset_id, location.c.datastore_name).where(location.c.dataset_id.in_(ids))
+    session.execute(insert_missing(session, trash.name).from_select(["dataset_id", "datastore_name"], found))
+    return session.execute(sa.delete(location).where(location.c.dataset_id.in_(ids)))
+
+
+def lock_datasets(session: Session, ids: Sequence[DatasetId]) -> list[DatasetId]:
+    """Lock datasets against everybody who would refer to them; return those that there are.
+
+    Without the lock somebody could store a dataset between its move to the trash and its removal.
+    """
+    dataset = session.table("dataset")
+    query = sa.select(dataset.c.id).where(dataset.c.id.in_(ids)).order_by(dataset.c.id)
+    # SQLite has locked everything.
+    return list(session.connection.scalars(query.with_for_update()))
+
+
+def remove_datasets(session: Session, ids: Sequence[DatasetId]) -> int:
+    """Remove datasets and all that refers to them: tags, certifications, locations (which go to the trash).
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    ids : sequence
+        Identifiers; what is not there is passed over.
+
+    Returns
+    -------
+    removed : `int`
+        Number of datasets that were removed.
+    """
+    dataset, removed = session.table("dataset"), 0
+    for part in chunks(sorted(ids)):
+        found = lock_datasets(session, part)
+        move_to_trash(session, found)
+        # Tags and certifications go with the row; the foreign keys see to it.
+        removed += session.execute(sa.delete(dataset).where(dataset.c.id.in_(found)))
+    return removed
+
+
+class Batches:
+    """Cut work into transactions that are short enough for others not to notice.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry; it commits after each piece.
+    """
+
+    #: How long others may have to wait, in seconds; they are promised 0.5.
+    TARGET_S = 0.15
+    SMALLEST, LARGEST = 50, 4000
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.size = 500
+
+    def run(self, items: Sequence[Any], work: Callable[[Sequence[Any]], int], done: Callable[[int], None]) -> int:
+        """Do some work on all items.
+
+        Parameters
+        ----------
+        items : sequence
+            What it is done on; it must be no harm to do it twice.
+        work : callable
+            Is given some of them; returns how many rows it changed.
+        done : callable
+            Is told how many items have been done by each commit.
+
+        Returns
+        -------
+        changed : `int`
+            Sum of what ``work`` returned.
+        """
+        changed = start = 0
+        while start < len(items):
+            begun = time.perf_counter()
+            part = items[start : start + self.size]
+            changed += work(part)
+            self.session.commit()
+            elapsed_s = max(time.perf_counter() - begun, 1e-3)
+            start += len(part)
+            done(len(part))
+            wanted = int(len(part) * min(2.0, self.TARGET_S / elapsed_s))
+            self.size = min(max(wanted, self.SMALLEST), self.LARGEST)
+        return changed
+
+
+def empty_run(session: Session, run: Collection, *, progress: Progress | None = None) -> int:
+    """Remove all datasets of a run, in pieces, each of which is committed.
+
+    It can be stopped and called again.  Others are kept waiting for a fraction of a second at most.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry; what it did before is committed too.
+    run : `Collection`
+        The run.
+    progress : `Progress`, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    removed : `int`
+        Number of datasets that were removed.
+    """
+    progress = progress or NullProgress()
+    dataset, batches = session.table("dataset"), Batches(session)
+    mine = dataset.c[session.run_column] == run.key
+    total = session.scalar(sa.select(sa.func.count()).select_from(dataset).where(mine))
+    removed = count = 0
+
+    def done(number: int) -> None:
+        nonlocal count
+        count += number
+        progress.rows("dataset", min(count, total), total)
+
+    # What is dead is still walked over until it is vacuumed: few queries, each for many.
+    while ids := list(session.connection.scalars(sa.select(dataset.c.id).where(mine).limit(10 * BATCH))):
+        removed += batches.run(sorted(ids), lambda part: remove_datasets(session, part), done)
+    return removed

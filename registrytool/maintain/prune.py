@@ -1,0 +1,296 @@
+"""Take datasets away: out of tagged collections, out of their datastores, or altogether."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from registrytool.errors import ConfigurationError
+from registrytool.models import to_plain
+from registrytool.progress import NullProgress
+
+from .collections import CollectionType, load_collections
+from .dataset_types import load_dataset_types
+from .datasets import Batches, chunks, lock_datasets, move_to_trash, remove_datasets
+from .datastore import LOCATION
+from .find import plan_search, select_part
+from .idlist import IdList
+from .session import change, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from registrytool.catalog import Catalog
+    from registrytool.progress import Progress
+    from registrytool.repository import Repository
+
+    from .collections import Collections
+    from .dataset_types import DatasetType
+    from .datasets import DatasetId
+    from .find import Part, Query, Search
+    from .session import Session
+
+
+class Mode(enum.Enum):
+    """What becomes of datasets."""
+
+    DISASSOCIATE = "disassociate"
+    UNSTORE = "unstore"
+    PURGE = "purge"
+
+
+_VERBS = {
+    Mode.DISASSOCIATE: "take datasets out of tagged collections of",
+    Mode.UNSTORE: "take datasets out of the datastores of",
+    Mode.PURGE: "remove datasets from",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """What is going to be taken away.
+
+    Attributes
+    ----------
+    mode : `Mode`
+        What becomes of the datasets.
+    datasets : `dict` [`str`, `int`]
+        Number of datasets by dataset type.
+    runs : `dict` [`str`, `int`]
+        The same by run.
+    tags : `dict` [`str`, `int`]
+        How many of them each tagged collection has that loses them.
+    certifications : `dict` [`str`, `int`]
+        How many certifications each calibration collection has that loses them.
+    stored : `int`
+        Number of datasets that are in a datastore; their files go to the trash.
+    skipped : `tuple` [`str`, ...]
+        Dataset types that match a pattern, but do not have the dimensions of the expression.
+    """
+
+    mode: Mode
+    datasets: Mapping[str, int]
+    runs: Mapping[str, int]
+    tags: Mapping[str, int]
+    certifications: Mapping[str, int]
+    stored: int
+    skipped: tuple[str, ...] = ()
+    ids: IdList = field(default_factory=IdList, repr=False, compare=False)
+    tagged: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Number of datasets."""
+        return sum(self.datasets.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        names = ("mode", "datasets", "runs", "tags", "certifications", "stored", "skipped")
+        return {"total": self.total, **{name: to_plain(getattr(self, name)) for name in names}}
+
+
+def plan_prune(session: Session, query: Query, mode: Mode, *, tagged: Sequence[str] = ()) -> PrunePlan:
+    """Say what pruning would take away.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    query : `Query`
+        Which datasets.
+    mode : `Mode`
+        What becomes of them.
+    tagged : sequence of `str`, optional
+        Collections of type TAGGED that they are taken out of, for `Mode.DISASSOCIATE`.
+
+    Returns
+    -------
+    plan : `PrunePlan`
+        What is going to be taken away.
+
+    Raises
+    ------
+    ConfigurationError
+        All datasets would be meant, or only the first of each data ID: when what comes first is gone, another does.
+    RegistryStateError
+        There is no such dataset, dataset type or collection, or a collection is not of type TAGGED.
+    ExpressionError
+        The expression is malformed.
+    """
+    if query.find_first:
+        message = "What is found first cannot be taken away: after that, what lies behind it would be found first."
+        raise ConfigurationError(message, hint="Name the run, or list the datasets by their identifiers.")
+    if not query.dataset_types and not query.collections and not query.where and query.ids is None:
+        message = f"All datasets of {session.repository.name} would be meant."
+        raise ConfigurationError(
+            message, hint="Choose by --collections, --where, --ids or by dataset type; '*' means all."
+        )
+    collections = load_collections(session)
+    for name in tagged:
+        collections.require(name, CollectionType.TAGGED)
+    if mode is Mode.DISASSOCIATE and not tagged:
+        message = "It was not said which collections datasets are to be taken out of."
+        raise ConfigurationError(message, hint="Name them by --disassociate.")
+    search = plan_search(session, query)
+    counted = _Counted()
+    for part in search.parts:
+        found = _collect(session, search, part, counted)
+        if found:
+            counted.types[part.dataset_type.name] = len(found)
+            _count_dependants(session, part.dataset_type, found, mode, collections, tagged, counted)
+            counted.ids.extend(found)
+    return PrunePlan(
+        mode,
+        counted.types,
+        dict(sorted(counted.runs.items())),
+        dict(sorted(counted.tags.items())),
+        dict(sorted(counted.certifications.items())),
+        counted.stored,
+        search.skipped,
+        counted.ids,
+        tuple(tagged),
+    )
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Numbers of a plan that is being made."""
+
+    types: dict[str, int] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    certifications: Counter[str] = field(default_factory=Counter)
+    stored: int = 0
+    ids: IdList = field(default_factory=IdList)
+
+
+def _collect(session: Session, search: Search, part: Part, counted: _Counted) -> IdList:
+    """Return the identifiers of the datasets of one dataset type."""
+    ids = IdList()
+    options = {"stream_results": True, "yield_per": 10_000}
+    for keys in [None] if search.ids is None else chunks(search.ids):
+        query = select_part(session, search, part, keys).order_by(None)
+        for rows in session.connection.execute(query, execution_options=options).partitions():
+            counted.runs.update(search.names[row[1]] for row in rows)
+            for row in rows:
+                ids.append(row[0])
+    return ids
+
+
+def _count_dependants(
+    session: Session,
+    dataset_type: DatasetType,
+    ids: IdList,
+    mode: Mode,
+    collections: Collections,
+    tagged: Sequence[str],
+    counted: _Counted,
+) -> None:
+    """Count what the datasets of one dataset type are in."""
+    names = {c.key: c.name for c in collections.values() if c.type is not CollectionType.RUN}
+    if mode is Mode.DISASSOCIATE:
+        names = {key: name for key, name in names.items() if name in tagged}
+    location = session.table(LOCATION)
+    tables = [(dataset_type.tags_table, counted.tags)] if mode is not Mode.UNSTORE else []
+    if mode is Mode.PURGE and dataset_type.calibs_table is not None:
+        tables.append((dataset_type.calibs_table, counted.certifications))
+    for part in ids.parts():
+        if mode is not Mode.DISASSOCIATE:
+            query = sa.select(sa.func.count(sa.distinct(location.c.dataset_id)))
+            counted.stored += session.scalar(query.where(location.c.dataset_id.in_(part)))
+        for table_name, counter in tables:
+            table = session.table(table_name)
+            key = table.c[session.collection_column].label("key")
+            grouped = sa.select(key, sa.func.count().label("number")).where(table.c.dataset_id.in_(part)).group_by(key)
+            for row in session.rows(grouped):
+                if row.key in names:
+                    counter[names[row.key]] += row.number
+
+
+def prune(
+    repository: Repository,
+    query: Query,
+    mode: Mode,
+    *,
+    tagged: Sequence[str] = (),
+    catalog: Catalog | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> PrunePlan:
+    """Take datasets away, in pieces that are committed one by one.
+
+    It can be stopped, and goes on when it is run again.  Files are in the trash after that, see `empty_trash`.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    query : `Query`
+        Which datasets.
+    mode : `Mode`
+        What becomes of them.
+    tagged : sequence of `str`, optional
+        Collections of type TAGGED that they are taken out of, for `Mode.DISASSOCIATE`.
+    catalog : `Catalog`, optional
+        The content.
+    dry_run : `bool`, optional
+        Whether to change nothing.
+    progress : `Progress`, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    plan : `PrunePlan`
+        What was taken away.
+
+    Raises
+    ------
+    ConfigurationError, RegistryStateError, ExpressionError
+        See `plan_prune`.
+    """
+    with reading(repository, catalog=catalog) as session:
+        plan = plan_prune(session, query, mode, tagged=tagged)
+    if dry_run or not plan.total:
+        return plan
+    apply_prune(repository, plan, catalog=catalog, progress=progress)
+    return plan
+
+
+def apply_prune(
+    repository: Repository, plan: PrunePlan, *, catalog: Catalog | None = None, progress: Progress | None = None
+) -> None:
+    """Do what a plan says; what was done in the meantime is passed over."""
+    progress = progress or NullProgress()
+    done = 0
+
+    def told(number: int) -> None:
+        nonlocal done
+        done += number
+        progress.rows("dataset", min(done, plan.total), plan.total)
+
+    def work(session: Session) -> None:
+        batches = Batches(session)
+        tables = sorted({t.tags_table for t in load_dataset_types(session).values() if t.name in plan.datasets})
+        keys = [load_collections(session).require(name, CollectionType.TAGGED).key for name in plan.tagged]
+
+        def piece(ids: Sequence[DatasetId]) -> int:
+            if plan.mode is Mode.PURGE:
+                return remove_datasets(session, ids)
+            if plan.mode is Mode.UNSTORE:
+                return move_to_trash(session, lock_datasets(session, ids))
+            removed = 0
+            for name in tables:
+                table = session.table(name)
+                removed += session.execute(
+                    sa.delete(table).where(table.c.dataset_id.in_(ids), table.c[session.collection_column].in_(keys))
+                )
+            return removed
+
+        for part in plan.ids.parts():
+            batches.run(sorted(part), piece, told)
+
+    change(repository, f"{_VERBS[plan.mode]} {repository.name}", work, catalog=catalog)
