@@ -117,8 +117,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "strange": (
         [{"instrument": INSTRUMENT, "detector": 1, "visit": 4}],
         (
-            "The data ID (instrument=\"Cam O'1\", detector=1, visit=4) is not one of dataset type 'bias': it has visit. "
-            "The dimensions are: instrument, detector."
+            "The data ID (instrument=\"Cam O'1\", detector=1, visit=4) is not one of dataset type 'bias': it has "
+            "visit. The dimensions are: instrument, detector."
         ),
     ),
     "record": (
