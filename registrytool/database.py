@@ -35,6 +35,7 @@ from .errors import (
     RegistryStateError,
     RegistryToolError,
 )
+from .sessions import advisory_lock_holders, table_lock_holders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,12 @@ READ_WAIT_S = 5.0
 _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
 #: Where a connection that writes keeps what it needs between two transactions.
 _BETWEEN = "registrytool between transactions"
+
+
+def lock_keys(namespace: str | None) -> tuple[int, int]:
+    """Return the two halves of the key of the advisory lock of a namespace."""
+    key = hashlib.blake2b(str(namespace).encode(), digest_size=4).digest()
+    return _LOCK_CLASS, int.from_bytes(key, "big", signed=True)
 
 
 def hide_password(url: sa.URL) -> str:
@@ -311,15 +318,15 @@ class Database:
         function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
         with self._connected(self._engine(writeable=True, purpose=wanted)) as connection:
             lock = connection.execution_options(isolation_level="AUTOCOMMIT")
-            key = hashlib.blake2b(str(self.namespace).encode(), digest_size=4).digest()
-            keys = {"a": _LOCK_CLASS, "b": int.from_bytes(key, "big", signed=True)}
+            keys = dict(zip("ab", lock_keys(self.namespace), strict=True))
             deadline = time.monotonic() + wait_s
             # Asking again is safer than waiting in the server: a waiting session holds a snapshot that concurrent
             # index builds of the holder would wait for.
             try:
                 while not lock.scalar(sa.text(f"SELECT {function}(:a, :b)"), keys):
                     if time.monotonic() > deadline:
-                        raise RegistryBusyError(wanted, _advisory_lock_holder(lock, keys))
+                        found = advisory_lock_holders(lock, keys)
+                        raise RegistryBusyError(wanted, str(found[0]) if found else "another registrytool", found)
                     time.sleep(0.2)
             except DBAPIError as error:
                 raise self._translate(error, wanted) from error
@@ -347,7 +354,7 @@ class Database:
             return self._translate_sqlite(reason, wanted)
         code = getattr(error.orig, "pgcode", None)
         if code == "55P03":
-            return RegistryBusyError(wanted, self._blockers(lock))
+            return self._busy(wanted, lock)
         if code in ("40P01", "40001") or (conflicts and code in ("23505", "23503")):
             return RegistryConflictError(wanted, reason)
         if code == "53100":
@@ -383,41 +390,15 @@ class Database:
         message = f"Cannot {wanted}: the database says: {reason}."
         return RegistryStateError(message)
 
-    def _blockers(self, lock: str) -> str:
+    def _busy(self, wanted: str, lock: str) -> RegistryBusyError:
         """Say who has locks on tables of the namespace."""
-        statement = sa.text(
-            "SELECT DISTINCT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'local') "
-            "FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation "
-            "JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_stat_activity AS a ON a.pid = l.pid "
-            "WHERE n.nspname = :namespace AND l.granted AND l.pid <> pg_backend_pid() AND l.mode LIKE :lock ORDER BY 1"
-        )
         try:
             with self._connected(self._engine(writeable=False)) as connection:
-                rows = list(connection.execute(statement, {"namespace": self.namespace, "lock": lock}))
+                found = table_lock_holders(connection, self.namespace, lock)
         except RegistryToolError:
-            rows = []
-        if not rows:
-            return "another session, which has gone since,"
-        return " and ".join(f"{_session(*row)}" for row in rows[:5])
-
-
-def _session(pid: int, user: str | None, application: str | None, host: str) -> str:
-    what = f" ({application})" if application else ""
-    return f"session {pid} of user {user} from {host}{what}"
-
-
-def _advisory_lock_holder(connection: sa.Connection, keys: dict[str, int]) -> str:
-    row = connection.execute(
-        sa.text(
-            "SELECT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'local') "
-            "FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database "
-            "WHERE datname = current_database()) AND l.classid = (:a)::bigint & 4294967295 "
-            "AND l.objid = (:b)::bigint & 4294967295"
-        ),
-        keys,
-    ).first()
-    return _session(*row) if row else "another registrytool"
+            found = []
+        holder = " and ".join(map(str, found[:5])) or "another session, which has gone since,"
+        return RegistryBusyError(wanted, holder, found)
 
 
 def sqlite_lock_holder(path: Path) -> str:

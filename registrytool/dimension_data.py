@@ -238,11 +238,14 @@ def _visit_day_obs(snapshot: Snapshot, catalog: Catalog, executor: Executor, opt
     dialect, visit = snapshot.structure.dialect, snapshot.table("visit")
     offsets = day_obs_offsets(catalog, options)
     complete_visits(executor.execute, snapshot.table, offsets, dialect)
-    left = executor.fetch(sa.select(visit.c.instrument, visit.c.id).where(visit.c.day_obs.is_(None)).limit(1))
-    if left:
-        message = f"Visit {left[0][1]} of {left[0][0]} has no observing day, and none can be found for it."
-        hint = f"Say when its days begin with --set {DAY_OBS_OPTION}={left[0][0]}:SECONDS, or set visit.day_obs."
-        raise RegistryStateError(message, hint=hint)
+
+    def refusal(_: object, first: str) -> RegistryStateError:
+        number, _, instrument = first.partition(", ")
+        message = f"Visit {number} of {instrument} has no observing day, and none can be found for it."
+        hint = f"Say when its days begin with --set {DAY_OBS_OPTION}={instrument}:SECONDS, or set visit.day_obs."
+        return RegistryStateError(message, hint=hint)
+
+    executor.forbid(sa.select(visit.c.id, visit.c.instrument).where(visit.c.day_obs.is_(None)), refusal)
     days = sa.select(visit.c.instrument, visit.c.day_obs).distinct()
     add_day_obs(executor.execute, snapshot.table("day_obs"), days, offsets, dialect)
 

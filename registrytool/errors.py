@@ -16,11 +16,18 @@
       PlanError                       no way from the state found to the state wanted
       MigrationError                  a step failed
 
-Nothing of registrytool is imported here.  Messages never hold a password: URLs go through
+Nothing of registrytool is imported here, but for checking types.  Messages never hold a password: URLs go through
 `registrytool.config.hide_passwords` before they get here.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .sessions import SessionInTheWay
 
 
 class RegistryToolError(Exception):
@@ -76,15 +83,18 @@ class RegistryBusyError(RegistryStateError):
         What was wanted, such as ``"migrate /repo/main"``.
     holder : `str`
         Who holds the lock, as far as it can be told.
+    sessions : sequence of `SessionInTheWay`, optional
+        All sessions that are in the way, on PostgreSQL.
     """
 
-    def __init__(self, wanted: str, holder: str) -> None:
+    def __init__(self, wanted: str, holder: str, sessions: Sequence[SessionInTheWay] = ()) -> None:
         super().__init__(
             f"Cannot {wanted}: {holder} holds the lock.",
             hint="Wait until it has finished and run the same command again.",
         )
         self.wanted = wanted
         self.holder = holder
+        self.sessions = tuple(sessions)
 
 
 class RegistryConflictError(RegistryStateError):

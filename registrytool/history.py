@@ -10,7 +10,8 @@ with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that o
 ``irreversible`` (why there is no downgrade).  What the gate (`registrytool.check`) must be told of a script is in
 ``changes`` and ``drops`` (columns, by table, whose values the upgrade converts, or does without for good; ``*`` stands
 for whole rows), ``closed`` (why the repository must be closed while it runs) and ``phase`` (``expand`` or ``contract``,
-of a change in several steps).  Needs are not ``depends_on``, since Alembic then drops the row of the
+of a change in several steps).  ``computes`` says why a script of SQL cannot do what the step does (`--sql`): what it
+computes in Python.  Needs are not ``depends_on``, since Alembic then drops the row of the
 other tree from ``alembic_version``, which the existing migration tool would take for a contradiction.
 """
 
@@ -56,6 +57,7 @@ class Revision:
     drops: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed: str | None = None
     phase: str | None = None
+    computes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def read_revision(path: Path) -> Revision:
             {table: tuple(columns) for table, columns in getattr(module, "drops", {}).items()},
             getattr(module, "closed", None),
             getattr(module, "phase", None),
+            getattr(module, "computes", None),
         )
     except (AttributeError, TypeError) as error:
         message = f"{path} is not a revision: {error}"

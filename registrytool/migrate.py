@@ -12,7 +12,7 @@ from .backup import back_up, backup_path, require_backup_tool
 from .butler_yaml import set_manager
 from .catalog import CONFIGURATIONS, Catalog
 from .database import Database
-from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
+from .errors import ConfigurationError, RegistryDriftError, RegistryStateError, RegistryToolError
 from .history import History
 from .inspection import Inspection, inspect
 from .models import MigrationReport, Plan, StepWork
@@ -20,7 +20,8 @@ from .planner import make_plan
 from .progress import NullProgress, Progress
 from .releases import Releases
 from .runner import Run
-from .step import compiled
+from .script import MigrationScript, write_script
+from .snapshot import RegistryRecord, read_strangers
 from .targets import parse_targets
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ _MB_PER_S = {"sqlite": 25.0, "postgresql": 40.0}
 
 @dataclass(frozen=True, slots=True)
 class MigrateOptions:
-    """What the user asks of a migration."""
+    """What the user asks of a migration.
+
+    With ``step_by_step`` each step is committed when it is verified, instead of all together.
+    """
 
     targets: Sequence[str] = ("newest",)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +48,7 @@ class MigrateOptions:
     backup: bool = True
     backup_to: Path | None = None
     wait_s: float = 5.0
+    step_by_step: bool = False
 
 
 def plan_migration(
@@ -74,19 +79,65 @@ def plan_migration(
 
 def migration_script(
     repository: Repository, options: MigrateOptions | None = None, *, catalog: Catalog | None = None
-) -> list[tuple[str, list[str]]]:
-    """Return the SQL statements of each step, as text, for reading.
+) -> MigrationScript:
+    """Write a script that does what a migration would do; nothing is written to the registry.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    options : `MigrateOptions`, optional
+        What is wanted.
+    catalog : `Catalog`, optional
+        The content.
 
     Returns
     -------
-    steps : `list` [`tuple` [`str`, `list` [`str`]]]
-        Name and statements of each step.
+    script : `MigrationScript`
+        The script, for psql or the sqlite3 shell.
+
+    Raises
+    ------
+    PlanError
+        A step cannot be written as SQL.
     """
     catalog, options = catalog or Catalog(), options or MigrateOptions()
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, NullProgress())
-    return [(work.step.name, [compiled(s, database.dialect) for s in statements]) for work, statements in run.preview]
+        strangers = read_strangers(connection)
+    return write_script(run, registry=repository.name, strangers=strangers)
+
+
+def offline_script(
+    record: RegistryRecord, options: MigrateOptions | None = None, *, name: str, catalog: Catalog | None = None
+) -> MigrationScript:
+    """Write the script of a migration from the record of a registry, without its database.
+
+    Parameters
+    ----------
+    record : `RegistryRecord`
+        What ``registrytool schema show REPO --format json`` wrote.
+    options : `MigrateOptions`, optional
+        What is wanted.
+    name : `str`
+        Name of the registry, for the head of the script.
+    catalog : `Catalog`, optional
+        The content.
+
+    Returns
+    -------
+    script : `MigrationScript`
+        The script, for psql or the sqlite3 shell.
+
+    Raises
+    ------
+    PlanError
+        A step cannot be written as SQL.
+    """
+    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    run = _planned(record.inspection(catalog), record.namespace, options, catalog, NullProgress())
+    return write_script(run, registry=name, strangers=record.strangers)
 
 
 def apply_migration(
@@ -132,21 +183,44 @@ def apply_migration(
         require_backup_tool(database)
         target = backup_path(database, repository.root, options.backup_to)
     started = time.monotonic()
-    with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
-        run.hold_writers(connection)
-        # Again, now that nobody else can change it.
-        run = _prepare(connection, database, repository, options, catalog, progress, before=run)
-        if target is not None:
-            back_up(database, target, progress)
-        run.apply(connection)
-        progress.phase("committing")
-    report = _report(run, repository, catalog, applied=True)
+    reports: list[MigrationReport] = []
+    step_s: list[float] = []
+    total = len(run.plan.steps)
+    while not reports or run.plan.steps or run.inspection.differences:
+        try:
+            with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
+                run.hold_writers(connection)
+                # Again, now that nobody else can change it.
+                run = _prepare(connection, database, repository, options, catalog, progress, before=run)
+                if options.step_by_step:
+                    run = run.first_step()
+                if target is not None and not reports:
+                    back_up(database, target, progress)
+                run.apply(connection)
+                progress.phase("committing")
+        except RegistryToolError as error:
+            if reports:
+                error.hint = f"{len(step_s)} of {total} steps are done and verified; the same command goes on." + (
+                    f" {error.hint}" if error.hint else ""
+                )
+            raise
+        warnings = _update_configuration(repository, run.plan, catalog)
+        reports.append(_report(run, repository, catalog, applied=True))
+        reports[-1] = replace(reports[-1], warnings=(*reports[-1].warnings, *warnings))
+        step_s += run.step_s
+        if not options.step_by_step:
+            break
+        with database.read() as connection:
+            run = _prepare(connection, database, repository, options, catalog, progress)
+    first, last = reports[0], reports[-1]
     return replace(
-        report,
-        warnings=(*report.warnings, *_update_configuration(repository, run.plan, catalog)),
+        first,
+        plan=Plan(first.plan.start, last.plan.end, tuple(s for r in reports for s in r.plan.steps)),
+        work=tuple(w for r in reports for w in r.work),
+        warnings=tuple(dict.fromkeys(w for r in reports for w in r.warnings)),
         backup=str(target) if target is not None else None,
         elapsed_s=time.monotonic() - started,
-        step_s=tuple(run.step_s),
+        step_s=tuple(step_s),
     )
 
 
@@ -183,6 +257,17 @@ def _prepare(
     inspection = inspect(connection, database.namespace, catalog, where=repository.name)
     if before is not None and inspection == before.inspection:
         return before
+    run = _planned(inspection, database.namespace, options, catalog, progress)
+    run.rows = table_rows(connection, database.namespace, inspection)
+    if database.dialect == "postgresql":
+        _check_owner(connection, database, run)
+    return run
+
+
+def _planned(
+    inspection: Inspection, namespace: str | None, options: MigrateOptions, catalog: Catalog, progress: Progress
+) -> Run:
+    """Plan, and check what can be checked without the database."""
     inspection.recorded.check_stamps()
     missing = [d.name for d in inspection.differences if d.kind == "extension"]
     if missing:
@@ -194,11 +279,7 @@ def _prepare(
     if inspection.unknown:
         raise RegistryDriftError([str(d) for d in inspection.unknown])
     _check_settings(plan, history, options.settings)
-    rows = table_rows(connection, database.namespace, inspection)
-    run = Run(catalog, plan, inspection, database.namespace, options.settings, options.accept_loss, progress, rows)
-    if database.dialect == "postgresql":
-        _check_owner(connection, database, run)
-    return run
+    return Run(catalog, plan, inspection, namespace, options.settings, options.accept_loss, progress)
 
 
 def _check_settings(plan: Plan, history: History, settings: Mapping[str, str]) -> None:

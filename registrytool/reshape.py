@@ -24,6 +24,7 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from .errors import RegistryToolError
 from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
 
 
@@ -36,7 +37,15 @@ class Executor(Protocol):
     def fetch(self, statement: Any) -> Sequence[Any]:
         """Return the rows of a query; none if statements are only written down."""
 
+    def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
+        """Refuse to go on if a query has rows."""
 
+    def strangers(self, table: str) -> Sequence[tuple[str, str]]:
+        """Return name and definition of the indexes and triggers of an SQLite table."""
+
+
+#: Makes the error from the number of rows and the first one.
+Refusal = Callable[[object, str], RegistryToolError]
 #: Values of new or changed columns, by table and column.
 Fill = Mapping[str, Mapping[str, sa.ColumnElement[Any]]]
 #: Old and new names of columns, by table.
@@ -82,6 +91,9 @@ class Reshape:
         Keep tables, indexes and sequences that are not wanted: they belong to somebody else.
     structure : `Structure`, optional
         The structure of ``after``, if it is known already.
+    plain : `bool`, optional
+        Keep to statements that every shell executes: SQLite tables are written again where their definition would
+        be replaced.
     """
 
     before: Structure
@@ -91,6 +103,7 @@ class Reshape:
     renames: Renames = field(default_factory=dict)
     keep_foreign: bool = False
     structure: Structure | None = None
+    plain: bool = False
 
     def __post_init__(self) -> None:
         self.dialect = self.before.dialect
@@ -170,7 +183,8 @@ class Reshape:
     def _same_rows(self, have: Table, want: Table) -> bool:
         """Whether rows written for one definition of an SQLite table are right for the other."""
         return (
-            not self.fill.get(have.name)
+            not self.plain
+            and not self.fill.get(have.name)
             and not self.renames.get(have.name)
             and list(have.columns) == list(want.columns)
             and have.primary_key == want.primary_key
@@ -290,12 +304,7 @@ class Reshape:
 
     def _write_again(self, name: str, definition: sa.Table, executor: Executor) -> None:
         temporary = _TEMPORARY + name
-        strangers = executor.fetch(
-            sa.text(
-                "SELECT name, sql FROM sqlite_master WHERE tbl_name = :name AND type IN ('index', 'trigger') "
-                "AND sql IS NOT NULL"
-            ).bindparams(name=name)
-        )
+        strangers = executor.strangers(name)
         head = f"CREATE TABLE {self._quote(name)}"
         text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
         executor.execute(_sql(f"CREATE TABLE {self._quote(temporary)}" + text.removeprefix(head)))
@@ -308,7 +317,8 @@ class Reshape:
         executor.execute(sa.insert(target).from_select([c for c, _ in columns], values))
         executor.execute(_sql(f"DROP TABLE {self._quote(name)}"))
         executor.execute(_sql(f"ALTER TABLE {self._quote(_TEMPORARY + name)} RENAME TO {self._quote(name)}"))
-        ours = {i.name for t in (self.before, self.target) for i in t.tables[name].indexes}
+        structures = (self.target,) if self.keep_foreign else (self.before, self.target)
+        ours = {i.name for t in structures for i in t.tables[name].indexes}
         for stranger, sql in strangers:
             if stranger not in ours:
                 executor.execute(_sql(sql))

@@ -27,12 +27,22 @@ from .errors import MigrationError, RegistryDriftError, RegistryStateError
 from .history import History
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
-from .models import ComponentVersion, Direction, Plan, PlannedStep, StepWork, TableWork
+from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
 from .obscore import CONFIG_OPTION, read_obscore_config
 from .progress import NullProgress, Progress
 from .reshape import ConstraintViolation, Reshape
-from .state import LOG_PREFIX, PATCHES, config_text, read_recorded, write_attribute, write_stamps, write_version
+from .state import (
+    LOG_PREFIX,
+    PATCHES,
+    config_text,
+    read_recorded,
+    stamps_of,
+    write_attribute,
+    write_stamps,
+    write_version,
+)
 from .step import ConnectionExecutor, Recorder, Snapshot, Step
+from .structure import DIALECTS
 from .universe import Universe, docs, same_universe, with_docs
 
 if TYPE_CHECKING:
@@ -43,6 +53,8 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from .config import Content
+    from .reshape import Executor
+    from .state import Executes
 
 
 #: Tables in which new dataset types and datastores are registered, which then get tables of their own.
@@ -89,6 +101,12 @@ class Run:
         """``sqlite`` or ``postgresql``."""
         return self.inspection.expected.dialect
 
+    def first_step(self) -> Run:
+        """Return a run of the first step alone; drift is repaired before it."""
+        steps = self.plan.steps[:1]
+        end = self.snapshots[0].state if steps else self.plan.start
+        return replace(self, plan=Plan(self.plan.start, end, steps), step_s=[], lost_docs={})
+
     # -- snapshots --------------------------------------------------------
 
     def first_snapshot(self) -> Snapshot:
@@ -103,7 +121,7 @@ class Run:
         )
 
     @cached_property
-    def _snapshots(self) -> list[Snapshot]:
+    def snapshots(self) -> list[Snapshot]:
         """The registry as it shall be after each step."""
         result: list[Snapshot] = []
         for step in self.plan.steps:
@@ -174,20 +192,21 @@ class Run:
 
     # -- looking ahead ----------------------------------------------------
 
-    def repairs(self) -> Reshape:
+    def repairs(self, *, plain: bool = False) -> Reshape:
         """Return what turns the structure that was found into the one of the snapshot."""
         first = self.first_snapshot()
-        return Reshape(self.inspection.found, None, first.metadata, keep_foreign=True, structure=first.structure)
+        return Reshape(
+            self.inspection.found, None, first.metadata, keep_foreign=True, structure=first.structure, plain=plain
+        )
 
     @cached_property
     def preview(self) -> list[tuple[StepWork, list[Any]]]:
         """What each step would do: its effect on tables, and its statements, written down without a database."""
-        modules = _Scripts(self.catalog.content)
+        modules = Scripts(self.catalog.content)
         before, result = self.first_snapshot(), []
-        for planned, after in zip(self.plan.steps, self._snapshots, strict=True):
+        for planned, after in zip(self.plan.steps, self.snapshots, strict=True):
             recorder = Recorder()
-            step = Step(planned, before, after, recorder, self.catalog, options=self.options, accept_loss=True)
-            modules.function(planned)(step)
+            step = self.write_down(planned, before, after, recorder, modules, accept_loss=True)
             tables = tuple(
                 TableWork(c.table, c.action, c.lock, self.rows.get(c.table) if c.action != "create" else None)
                 for c in step.changes
@@ -195,6 +214,32 @@ class Run:
             result.append((StepWork(planned, tables, "", ""), recorder.statements))
             before = after
         return result
+
+    def write_down(
+        self,
+        planned: PlannedStep,
+        before: Snapshot,
+        after: Snapshot,
+        executor: Executor,
+        scripts: Scripts | None = None,
+        *,
+        accept_loss: bool,
+        plain: bool = False,
+        kind: type[Step] = Step,
+    ) -> Step:
+        """Run the script of a step with something that writes its statements down."""
+        step = kind(
+            planned,
+            before,
+            after,
+            executor,
+            self.catalog,
+            options=self.options,
+            accept_loss=accept_loss,
+            plain=plain,
+        )
+        (scripts or Scripts(self.catalog.content)).function(planned)(step)
+        return step
 
     def locked_tables(self) -> list[str]:
         """Return the existing tables that the run changes."""
@@ -251,7 +296,8 @@ class Run:
         """Lock tables, all at once, so that nothing changes between two steps."""
         if self.dialect != "postgresql" or not names:
             return
-        preparer = connection.dialect.identifier_preparer
+        # Not the one of the connection, which doubles percent signs, as the text below does again.
+        preparer = DIALECTS[self.dialect].identifier_preparer
         schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
         listed = ", ".join(schema + preparer.quote(name) for name in names)
         connection.execute(sa.text(f"LOCK TABLE {listed} IN {mode} MODE".replace(":", r"\:")))
@@ -261,17 +307,15 @@ class Run:
             return
         self.progress.phase("repairing known drift")
         with _translated(lambda: "repair of known drift"):
-            prepare_repair(
-                self.inspection.differences,
-                self.first_snapshot(),
-                self.catalog,
-                ConnectionExecutor(connection),
-                self.options,
-            )
-            reshape = self.repairs()
-            reshape.create(ConnectionExecutor(connection))
-            reshape.alter(ConnectionExecutor(connection))
+            self.repair(ConnectionExecutor(connection))
         self._check(connection, self.first_snapshot(), "repair of known drift")
+
+    def repair(self, executor: Executor, *, plain: bool = False) -> None:
+        """Turn the structure that was found into the one of the snapshot."""
+        prepare_repair(self.inspection.differences, self.first_snapshot(), self.catalog, executor, self.options)
+        reshape = self.repairs(plain=plain)
+        reshape.create(executor)
+        reshape.alter(executor)
 
     def _run_alembic(self, connection: sa.Connection) -> None:
         from alembic.runtime.environment import EnvironmentContext
@@ -298,7 +342,7 @@ class Run:
 
         before = self.first_snapshot()
         total = len(self.plan.steps)
-        for number, (planned, after) in enumerate(zip(self.plan.steps, self._snapshots, strict=True), start=1):
+        for number, (planned, after) in enumerate(zip(self.plan.steps, self.snapshots, strict=True), start=1):
             self.progress.step_started(planned.name, number, total)
             started = time.monotonic()
             current.step = Step(
@@ -318,25 +362,23 @@ class Run:
                 make = MigrationStep.downgrade_from_script
             yield make(script.revision_map, revision)
             # Alembic has run the script and written its row when it asks for the next step.
-            self._record(connection, planned, after)
+            self.record(connection, planned, after)
             self._check(connection, after, planned.name)
             elapsed = time.monotonic() - started
             self.step_s.append(elapsed)
             self.progress.step_finished(planned.name, elapsed)
             before = after
 
-    def _record(self, connection: sa.Connection, planned: PlannedStep, after: Snapshot) -> None:
+    def record(self, executor: Executes, planned: PlannedStep, after: Snapshot) -> None:
         """Write the new version down."""
         if planned.component == "dimensions-config":
-            write_attribute(
-                connection, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe)
-            )
+            write_attribute(executor, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe))
             return
-        write_version(connection, self.namespace, self.catalog, planned.start, planned.end)
+        write_version(executor, self.namespace, self.catalog, planned.start, planned.end)
         if planned.component == "obscore":
             config = after.dynamic.obscore
             text = config_text(config) if config is not None else None
-            write_attribute(connection, self.namespace, CONFIGURATIONS["obscore-config"], text)
+            write_attribute(executor, self.namespace, CONFIGURATIONS["obscore-config"], text)
 
     def _check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
         """Compare the registry with a snapshot.
@@ -357,20 +399,21 @@ class Run:
     def _finish(self, connection: sa.Connection) -> None:
         """Bring the bookkeeping to its end and check the whole."""
         inspection = inspect(connection, self.namespace, self.catalog, where="the migrated database")
-        recorded = inspection.recorded
-        if self.catalog.module(recorded.state["attributes"]).DIGESTS:
-            universe = Universe(recorded.universe)
-            metadata = self.catalog.metadata(
-                recorded.state, self.dialect, universe=recorded.universe, namespace=self.namespace
-            )
-            for name, value in schema_digests(self.catalog, recorded.state, metadata, universe, self.dialect).items():
-                write_attribute(connection, self.namespace, name, value)
-        patches = (self.inspection.recorded.stamps or frozenset()) & PATCHES
-        write_stamps(connection, self.namespace, recorded.expected_stamps | patches)
+        self.write_stamps_and_digests(connection, inspection.recorded.state, inspection.recorded.universe)
         if self.dialect == "sqlite":
             self._check_keys(connection, inspection)
         if self.plan.steps or self.inspection.differences:
             self._write_log(connection)
+
+    def write_stamps_and_digests(self, executor: Executes, state: State, universe: Mapping[str, Any]) -> None:
+        """Bring ``alembic_version``, and the digests of tables where the versions have them, to a state."""
+        if self.catalog.module(state["attributes"]).DIGESTS:
+            metadata = self.catalog.metadata(state, self.dialect, universe=universe, namespace=self.namespace)
+            digests = schema_digests(self.catalog, state, metadata, Universe(universe), self.dialect)
+            for name, value in digests.items():
+                write_attribute(executor, self.namespace, name, value)
+        patches = (self.inspection.recorded.stamps or frozenset()) & PATCHES
+        write_stamps(executor, self.namespace, stamps_of(state) | patches)
 
     def _check_keys(self, connection: sa.Connection, inspection: Inspection) -> None:
         """Check the rows of tables with new foreign keys, which SQLite does not do by itself.
@@ -390,12 +433,12 @@ class Run:
                 message = f"A row of {name} (number {row[1]}) refers to a row of {row[2]} that does not exist."
                 raise RegistryStateError(message, hint="Mend the data and run the same command again.")
 
-    def _write_log(self, connection: sa.Connection) -> None:
-        now = datetime.datetime.now(datetime.UTC)
+    def log_details(self, when: str, who: str) -> dict[str, Any]:
+        """Return what the log says about this run."""
         details: dict[str, Any] = {
-            "when": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "when": when,
             "operation": "migrate" if self.plan.steps else "repair",
-            "who": whoami(),
+            "who": who,
             "tool": f"registrytool {__version__}",
             "steps": [s.name for s in self.plan.steps],
             "elapsed_s": [round(s, 3) for s in self.step_s],
@@ -403,6 +446,11 @@ class Run:
         }
         if self.lost_docs:
             details["docs"] = self.lost_docs
+        return details
+
+    def _write_log(self, connection: sa.Connection) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        details = self.log_details(now.isoformat(timespec="seconds").replace("+00:00", "Z"), whoami())
         stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
         write_attribute(connection, self.namespace, f"{LOG_PREFIX}{stamp}", json.dumps(details))
 
@@ -444,13 +492,14 @@ def _translated(name: Callable[[], str]) -> Iterator[None]:
         raise MigrationError(name(), reason) from error
 
 
-class _Scripts:
+class Scripts:
     """Functions of the scripts, for looking ahead."""
 
     def __init__(self, content: Content) -> None:
         self._history = History(content)
 
     def function(self, planned: PlannedStep) -> Any:
+        """Return what the script of a step does in its direction."""
         from .history import execute_script
 
         module = execute_script(self._history.revisions[planned.revision].path)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import Catalog
 from .database import Database
-from .inspection import inspect
 from .models import Difference, State, to_plain
 from .repository import open_repository
 from .reshape import Reshape
-from .step import Recorder, compiled
+from .snapshot import RegistryRecord, record_registry
+from .sqltext import compiled
+from .step import Recorder
 from .structure import Structure, differences, from_metadata
 from .targets import wanted_state
 
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Schema:
-    """The schema of some versions or of a registry; ``live`` says which."""
+    """The schema of some versions or of a registry; ``live`` says which.
+
+    ``registry`` is the record of a live one, from which a migration can be planned without its database.
+    """
 
     target: str
     state: State
     structure: Structure
     live: bool
+    registry: RegistryRecord | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        result: dict[str, Any] = to_plain(self)
-        return result
+        result: dict[str, Any] = to_plain(dataclasses.replace(self, registry=None))
+        return {**result, "registry": self.registry.to_dict() if self.registry is not None else None}
 
 
 def find_schema(
@@ -68,12 +73,11 @@ def find_schema(
         repository = open_repository(targets[0], namespace=namespace)
         database = Database.of(repository)
         with database.read() as connection:
-            inspection = inspect(connection, database.namespace, catalog, where=repository.name)
+            record = record_registry(connection, database.namespace, catalog, where=repository.name)
+        inspection = record.inspection(catalog)
         ours = inspection.expected.tables.keys() | {d.table for d in inspection.differences}
-        found = dataclasses.replace(
-            inspection.found, tables={n: t for n, t in inspection.found.tables.items() if n in ours}
-        )
-        return Schema(targets[0], inspection.recorded.state, found, live=True)
+        found = dataclasses.replace(record.found, tables={n: t for n, t in record.found.tables.items() if n in ours})
+        return Schema(targets[0], record.recorded.state, found, live=True, registry=record)
     state, config = wanted_state(targets, catalog, universe=universe)
     metadata = catalog.metadata(state, dialect, universe=config)
     return Schema(" ".join(targets) or "newest", state, from_metadata(metadata, dialect), live=False)

@@ -10,9 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
 from .catalog import CONFIGURATIONS, MANAGERS, Catalog, parse_json
 from .errors import ContentError, RegistryNotFoundError, RegistryStateError, UnknownVersionError
@@ -31,6 +32,8 @@ PATCHES = frozenset(
 )
 #: Attributes that hold the log of what registrytool did, followed by the time.
 LOG_PREFIX = "registrytool.log."
+#: Attributes that hold the state of an online migration.
+ONLINE_PREFIX = "registrytool.online."
 _MANAGER = "config:registry.managers."
 
 
@@ -347,12 +350,24 @@ def read_stamps(connection: sa.Connection, namespace: str | None, tables: Iterab
 # -- writing ------------------------------------------------------------------
 
 
-def write_attribute(connection: sa.Connection, namespace: str | None, name: str, value: str | None) -> None:
-    """Set an attribute, or remove it if the value is `None`."""
+class Executes(Protocol):
+    """Something that takes statements: a connection, or what only writes them down."""
+
+    def execute(self, statement: Any, /) -> Any:
+        """Execute a statement."""
+
+
+def write_attribute(
+    executor: Executes,
+    namespace: str | None,
+    name: str | sa.ColumnElement[str],
+    value: str | sa.ColumnElement[str] | None,
+) -> None:
+    """Set an attribute, or remove it if the value is `None`; name and value can be expressions."""
     table = _attributes_table(namespace)
-    connection.execute(sa.delete(table).where(table.c.name == name))
+    executor.execute(sa.delete(table).where(table.c.name == name))
     if value is not None:
-        connection.execute(sa.insert(table), {"name": name, "value": value})
+        executor.execute(sa.insert(table).values(name=name, value=value))
 
 
 def write_attributes(connection: sa.Connection, namespace: str | None, attributes: Mapping[str, str]) -> None:
@@ -368,7 +383,7 @@ def version_attributes(catalog: Catalog, version: ComponentVersion) -> dict[str,
 
 
 def write_version(
-    connection: sa.Connection,
+    executor: Executes,
     namespace: str | None,
     catalog: Catalog,
     start: ComponentVersion | None,
@@ -377,9 +392,9 @@ def write_version(
     """Record that a manager has another version, implementation, or has come or gone."""
     old = version_attributes(catalog, start) if start is not None else {}
     new = version_attributes(catalog, end) if end is not None else {}
-    for name in old.keys() | new.keys():
+    for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            write_attribute(connection, namespace, name, new.get(name))
+            write_attribute(executor, namespace, name, new.get(name))
 
 
 def config_text(config: Mapping[str, Any]) -> str:
@@ -387,7 +402,7 @@ def config_text(config: Mapping[str, Any]) -> str:
     return json.dumps(config)
 
 
-def write_stamps(connection: sa.Connection, namespace: str | None, stamps: Iterable[str]) -> None:
+def write_stamps(executor: Executes, namespace: str | None, stamps: Iterable[str]) -> None:
     """Make ``alembic_version`` hold exactly these revisions; the table is made if it is missing."""
     metadata = sa.MetaData(schema=namespace)
     # As Alembic makes it.
@@ -397,6 +412,6 @@ def write_stamps(connection: sa.Connection, namespace: str | None, stamps: Itera
         sa.Column("version_num", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("version_num", name=f"{STAMPS}_pkc"),
     )
-    metadata.create_all(connection)
-    connection.execute(sa.delete(table))
-    connection.execute(sa.insert(table), [{"version_num": s} for s in sorted(stamps)])
+    executor.execute(CreateTable(table, if_not_exists=True))
+    executor.execute(sa.delete(table))
+    executor.execute(sa.insert(table).values([{"version_num": s} for s in sorted(stamps)]))

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import ExecutableDDLElement
 
 from .digest import schema_digests
 from .errors import ConfigurationError, RegistryStateError
 from .progress import NullProgress, Progress
-from .reshape import Change, Executor, Fill, Renames, Reshape
-from .structure import DIALECTS, Structure, from_metadata
+from .reshape import Change, Executor, Fill, Refusal, Renames, Reshape
+from .structure import Structure, from_metadata
 from .universe import Universe
 
 if TYPE_CHECKING:
@@ -66,6 +65,21 @@ class ConnectionExecutor:
         """Return the rows of a query."""
         return self.connection.execute(statement).fetchall()
 
+    def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
+        """Refuse to go on if a query has rows."""
+        first = self.connection.execute(rows.limit(1)).first()
+        if first is not None:
+            count = self.connection.scalar(sa.select(sa.func.count()).select_from(rows.subquery()))
+            raise refusal(count, ", ".join(str(v) for v in first))
+
+    def strangers(self, table: str) -> Sequence[tuple[str, str]]:
+        """Return name and definition of the indexes and triggers of an SQLite table."""
+        query = sa.text(
+            "SELECT name, sql FROM sqlite_master WHERE tbl_name = :name AND type IN ('index', 'trigger') "
+            "AND sql IS NOT NULL"
+        )
+        return [(name, sql) for name, sql in self.connection.execute(query, {"name": table})]
+
 
 @dataclass
 class Recorder:
@@ -78,6 +92,13 @@ class Recorder:
         self.statements.append(statement)
 
     def fetch(self, statement: Any) -> Sequence[Any]:  # noqa: ARG002 (nothing can be asked)
+        """Return nothing: there is nobody to ask."""
+        return ()
+
+    def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
+        """Refuse nothing: there is nobody to ask."""
+
+    def strangers(self, table: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
         """Return nothing: there is nobody to ask."""
         return ()
 
@@ -103,6 +124,8 @@ class Step:
         Is told about finished tables.
     rows : `~collections.abc.Mapping` [`str`, `int`], optional
         Estimated numbers of rows, by table.
+    plain : `bool`, optional
+        Whether the statements are for a shell instead of this program.
 
     Attributes
     ----------
@@ -122,6 +145,7 @@ class Step:
         accept_loss: bool = False,
         progress: Progress | None = None,
         rows: Mapping[str, int] | None = None,
+        plain: bool = False,
     ) -> None:
         self.planned = planned
         self.before = before
@@ -133,6 +157,7 @@ class Step:
         self._accept_loss = accept_loss
         self._progress = progress or NullProgress()
         self._rows = rows or {}
+        self._plain = plain
         self._created = False
 
     @property
@@ -181,9 +206,9 @@ class Step:
         RegistryStateError
             There are rows.
         """
-        count, first = self._count(rows)
-        if count:
-            raise RegistryStateError(message.format(count=count, first=first), hint=hint)
+        self._executor.forbid(
+            rows, lambda count, first: RegistryStateError(message.format(count=count, first=first), hint=hint)
+        )
 
     def refuse_loss(self, rows: sa.Select[Any], what: str) -> None:
         """Refuse to lose information that a query finds, unless the user accepts the loss.
@@ -195,17 +220,12 @@ class Step:
         """
         if self._accept_loss:
             return
-        count, first = self._count(rows)
-        if count:
-            message = f"The step {self.planned.name} would lose {what.format(count=count, first=first)}."
-            raise RegistryStateError(message, hint="Accept that with --accept-loss, or stay at the present version.")
 
-    def _count(self, rows: sa.Select[Any]) -> tuple[int, str]:
-        found = self._executor.fetch(rows.limit(1))
-        if not found:
-            return 0, ""
-        total = self._executor.fetch(sa.select(sa.func.count()).select_from(rows.subquery()))
-        return int(total[0][0]), ", ".join(str(v) for v in found[0])
+        def refusal(count: object, first: str) -> RegistryStateError:
+            message = f"The step {self.planned.name} would lose {what.format(count=count, first=first)}."
+            return RegistryStateError(message, hint="Accept that with --accept-loss, or stay at the present version.")
+
+        self._executor.forbid(rows, refusal)
 
     # -- acting -----------------------------------------------------------
 
@@ -226,7 +246,13 @@ class Step:
     def _reshape(self, fill: Fill | None = None, renames: Renames | None = None) -> Reshape:
         before, after = self.before, self.after
         return Reshape(
-            before.structure, before.metadata, after.metadata, fill or {}, renames or {}, structure=after.structure
+            before.structure,
+            before.metadata,
+            after.metadata,
+            fill or {},
+            renames or {},
+            structure=after.structure,
+            plain=self._plain,
         )
 
     def reshape(self, *, fill: Fill | None = None, renames: Renames | None = None) -> None:
@@ -274,14 +300,3 @@ class Step:
         """Return the digests of schemas, as attributes, that belong to the new version."""
         universe = Universe(self.after.universe)
         return schema_digests(self.catalog, self.after.state, self.after.metadata, universe, self.dialect)
-
-
-def compiled(statement: Any, dialect: str) -> str:
-    """Return a statement as text."""
-    text = str(statement.compile(dialect=DIALECTS[dialect], compile_kwargs=_literal(statement)))
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
-
-
-def _literal(statement: Any) -> Mapping[str, bool]:
-    # Definitions (CREATE ...) have no values and do not take the argument.
-    return {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}

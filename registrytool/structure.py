@@ -29,6 +29,9 @@ DIALECTS: Mapping[str, Dialect] = {
     "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
 
+# A backslash in a literal is itself, as on every server that keeps to the standard.
+DIALECTS["postgresql"]._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001 (the driver would set it)
+
 #: Extensions that the format needs in the database.
 EXTENSIONS = {"sqlite": frozenset[str](), "postgresql": frozenset({"btree_gist"})}
 

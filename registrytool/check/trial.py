@@ -26,8 +26,9 @@ from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan
 from registrytool.releases import Releases
 from registrytool.runner import Run
+from registrytool.sqltext import compiled
 from registrytool.state import STAMPS, read_recorded
-from registrytool.step import Recorder, Snapshot, Step, compiled
+from registrytool.step import ConnectionExecutor, Recorder, Snapshot, Step
 from registrytool.structure import Structure, differences
 from registrytool.universe import Universe
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from registrytool.database import Database
     from registrytool.history import Edge
     from registrytool.models import PlannedStep
+    from registrytool.reshape import Refusal
 
     from .laboratory import Laboratory
     from .model import Subject
@@ -362,7 +364,7 @@ def _pass(
             else:
                 _execute(connection, catalog, planned, before, after, options, passage, database.namespace)
             # The versions are recorded as the runner does it.
-            run._record(connection, planned, after)  # noqa: SLF001
+            run.record(connection, planned, after)
             found = read_structure(connection, database.namespace)
             passage.differences = [d for d in differences(after.structure, found) if d.name != STAMPS]
             if contents:
@@ -451,7 +453,7 @@ class _ObservedStep(Step):
 
     def refuse_if(self, rows: sa.Select[Any], message: str, hint: str) -> None:
         """Refuse; but what is refused for being NULL is noted, so that the rest can be tried without."""
-        if self._count(rows)[0]:
+        if self.fetch(rows.limit(1)):
             nulls = _null_columns(rows)
             self.passage.nulls |= nulls
             if not nulls:
@@ -459,7 +461,7 @@ class _ObservedStep(Step):
 
     def refuse_loss(self, rows: sa.Select[Any], what: str) -> None:
         """Note that the step asks before it loses something."""
-        if self._count(rows)[0]:
+        if self.fetch(rows.limit(1)):
             self.passage.asked_loss = True
         super().refuse_loss(rows, what)
 
@@ -519,6 +521,14 @@ class _Watcher:
     def fetch(self, statement: Any) -> Sequence[Any]:
         """Return the rows of a query."""
         return self._connection.execute(statement).fetchall()
+
+    def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
+        """Refuse to go on if a query has rows."""
+        ConnectionExecutor(self._connection).forbid(rows, refusal)
+
+    def strangers(self, table: str) -> Sequence[tuple[str, str]]:
+        """Return name and definition of the indexes and triggers of an SQLite table."""
+        return ConnectionExecutor(self._connection).strangers(table)
 
     def execute(self, statement: Any) -> None:
         """Execute a statement."""

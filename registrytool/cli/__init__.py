@@ -94,6 +94,8 @@ class _Boundary(TyperGroup):
             found = ctx.find_object(Settings)
             if found is not None and found.verbosity > 0:
                 tell(_traceback(error))
+            for session in getattr(error, "sessions", ()):
+                tell(f"In the way: {session.describe()}.")
             tell(f"Error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:

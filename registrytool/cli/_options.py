@@ -31,6 +31,14 @@ Repo = Annotated[
         show_default=False,
     ),
 ]
+RepoOrNone = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(
+        metavar="[REPO]",
+        help="Folder of a repository, its butler.yaml, its name in the repository index, or the URL of its database.",
+        show_default=False,
+    ),
+]
 Db = Annotated[
     Optional[str],  # noqa: UP045 (typer reads the annotation at run time)
     typer.Option("--db", metavar="URL", help="URL of the database, instead of the one in butler.yaml."),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Settings, Wait, Yes
+from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, RepoOrNone, Settings, Wait, Yes
 from ._output import answer, confirmed, count, parse_settings, progress, say, show_table, tell
 
 if TYPE_CHECKING:
     from registrytool.models import MigrationReport, PlannedStep
+    from registrytool.script import MigrationScript
+
+    from ._options import Format
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def migrate(
     context: typer.Context,
-    repo: Repo,
+    repo: RepoOrNone = None,
     to: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
@@ -31,7 +35,20 @@ def migrate(
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Print the statements of the steps, and do nothing.")] = False,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print a script for psql or the sqlite3 shell, and do nothing.")
+    ] = False,
+    from_snapshot: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--from-snapshot",
+            metavar="FILE",
+            help="With --sql, instead of REPO: what 'schema show REPO --format json' wrote.",
+        ),
+    ] = None,
+    step_by_step: Annotated[
+        bool, typer.Option("--step-by-step", help="Commit after each verified step instead of once at the end.")
+    ] = False,
     backup: BackupTo = None,
     no_backup: NoBackup = False,
     settings: Settings = None,
@@ -45,22 +62,26 @@ def migrate(
     content: ContentFolder = None,
     output: OutputFormat = None,
 ) -> None:
-    """Migrate a registry, forwards or back, in one transaction.
+    """Migrate a registry, forwards or back, in one transaction unless told otherwise.
 
     Known drift is repaired on the way. With --plan, exits with 4 if there is something to do.
     """
     from registrytool.catalog import Catalog
     from registrytool.config import Content
     from registrytool.errors import ConfigurationError
-    from registrytool.migrate import MigrateOptions, apply_migration, migration_script, plan_migration
+    from registrytool.migrate import MigrateOptions, apply_migration, migration_script, offline_script, plan_migration
     from registrytool.repository import open_repository
+    from registrytool.snapshot import load_record
 
-    for one, other, both in (("--plan", "--sql", plan and sql), ("--backup", "--no-backup", backup and no_backup)):
+    for one, other, both in (
+        ("--plan", "--sql", plan and sql),
+        ("--backup", "--no-backup", backup and no_backup),
+        ("REPO", "--from-snapshot", repo and from_snapshot),
+    ):
         if both:
             message = f"The options {one} and {other} exclude each other."
             raise ConfigurationError(message, hint="Leave one of them out.")
     catalog = Catalog(Content.find(content))
-    repository = open_repository(repo, db=db, namespace=namespace)
     options = MigrateOptions(
         tuple(to or ("newest",)),
         parse_settings(settings),
@@ -68,11 +89,21 @@ def migrate(
         backup=not no_backup,
         backup_to=backup,
         wait_s=wait,
+        step_by_step=step_by_step,
     )
+    if from_snapshot is not None:
+        if not sql:
+            message = "The option --from-snapshot goes with --sql: without a database there is only a script to write."
+            raise ConfigurationError(message, hint="Add --sql, or name the repository instead.")
+        record = load_record(from_snapshot)
+        _show_script(context, output, offline_script(record, options, name=str(from_snapshot), catalog=catalog))
+        return
+    if repo is None:
+        message = "No registry was named."
+        raise ConfigurationError(message, hint="Name the repository, or with --sql its record by --from-snapshot.")
+    repository = open_repository(repo, db=db, namespace=namespace)
     if sql:
-        steps = migration_script(repository, options, catalog=catalog)
-        data = {"registry": repository.name, "steps": [{"name": n, "statements": s} for n, s in steps]}
-        answer(context, output, data, lambda: _show_sql(steps))
+        _show_script(context, output, migration_script(repository, options, catalog=catalog))
         return
     report = plan_migration(repository, options, catalog=catalog)
     if plan:
@@ -134,12 +165,14 @@ def _show_plan(report: MigrationReport) -> None:
         say(f"  after it, can be read by {item.readers}; written by {item.writers}")
 
 
-def _show_sql(steps: list[tuple[str, list[str]]]) -> None:
-    for name, statements in steps:
-        say(f"-- {name}")
-        for statement in statements:
-            say(f"{statement};")
-        say()
+def _show_script(context: typer.Context, output: Format | None, script: MigrationScript) -> None:
+    data = {
+        "registry": script.registry,
+        "dialect": script.dialect,
+        "steps": [{"name": n, "statements": list(s)} for n, s in script.parts],
+        "script": script.text,
+    }
+    answer(context, output, data, lambda: say(script.text.rstrip("\n")))
 
 
 def _show_done(done: MigrationReport) -> None:

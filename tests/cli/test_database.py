@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -100,7 +101,18 @@ def test_a_reader_that_is_locked_out_says_by_whom(
             outcomes = [run(command, "repo") for command in ("status", "verify", "log", "migrate")]
 
     for outcome in outcomes:
-        assert outcome == (3, "", f"Error: Cannot read {where}: {holder} holds the lock. {WAIT}")
+        assert (outcome.exit_code, outcome.stdout) == (3, "")
+        *listed, said = outcome.stderr.splitlines()
+        assert f"{said}\n" == f"Error: Cannot read {where}: {holder} holds the lock. {WAIT}"
+        if registry.place.dialect == "postgresql":
+            (line,) = listed
+            assert re.fullmatch(
+                re.escape(f"In the way: {holder}, in its transaction for ")
+                + r"\d+ s, holds AccessExclusiveLock on butler_attributes\.",
+                line,
+            )
+        else:
+            assert listed == []
 
 
 def test_a_commit_that_a_reader_is_in_the_way_of_says_who(sqlite_registry: Registry, run: Run) -> None:

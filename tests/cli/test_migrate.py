@@ -73,7 +73,7 @@ def test_migrate_of_a_current_registry_does_nothing(registry: Registry, run: Run
 
     assert run("migrate", "repo") == (0, "repo is there already: nothing to do.\n", "")
     assert run("migrate", "repo", "--plan") == (0, "repo is there already: nothing to do.\n", "")
-    assert run("migrate", "repo", "--sql") == (0, "", "")
+    assert run("migrate", "repo", "--sql") == (0, "-- repo is there already: nothing to do.\n", "")
     assert registry.trace() == before
 
 
@@ -219,17 +219,20 @@ def test_plan_as_json_is_the_report_of_the_run_not_applied(old_registry: Registr
     assert (outcome.exit_code, outcome.stderr) == (4, "")
 
 
-def test_sql_prints_the_statements_of_each_step(old_registry: Registry, run: Run) -> None:
+def test_sql_prints_a_script_with_the_statements_of_each_step(old_registry: Registry, run: Run) -> None:
     outcome = run("migrate", "repo", "--sql", "--to", "dimensions-config=8")
 
     lines = outcome.stdout.splitlines()
-    assert [line for line in lines if line.startswith("--")] == [f"-- {step}" for step in STEPS[1:]]
+    assert lines[0] == "-- Migration of repo, written by registrytool 0.1.0."
+    assert [line for line in lines if line.startswith("-- Step")] == [f"-- Step {step}" for step in STEPS[1:]]
     assert any(line.startswith("CREATE TABLE") and "ssp_hypothesis_table" in line for line in lines)
+    assert "COMMIT;" in lines[-2:]
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     answer = json.loads(run("migrate", "repo", "--sql", "--format", "json").stdout)
-    assert list(answer) == ["format_version", "registry", "steps"]
-    assert [step["name"] for step in answer["steps"]] == list(STEPS)
-    assert all(isinstance(statement, str) for step in answer["steps"] for statement in step["statements"])
+    assert list(answer) == ["format_version", "registry", "dialect", "steps", "script"]
+    names = [step["name"].removeprefix("Step ") for step in answer["steps"]]
+    assert [name for name in names if name in STEPS] == list(STEPS)
+    assert all(f"{statement};" in answer["script"] for step in answer["steps"] for statement in step["statements"])
 
 
 # -- options of steps ---------------------------------------------------------------
