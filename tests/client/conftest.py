@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import subprocess
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import yaml
 from sqlalchemy.engine import make_url
+
+from tests.support.equivalence import MakeTwins, Twins, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.places import Place
+    from tests.support.places import Place, Run
+    from tests.support.postgres import PostgresServer
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -92,3 +100,62 @@ def client(client_python: Path) -> Iterator[Client]:
     # Its standard error is that of pytest: a server that cannot start says why there.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield Client(server)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Any, Place]]:
+    """Repositories that the client has filled once, to be copied."""
+    del tmp_path_factory
+    made: dict[Any, Place] = {}
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def twins(
+    client: Client,
+    run: Run,
+    place: Place,
+    filled: dict[Any, Place],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[MakeTwins]:
+    """Return a function that makes two copies of a repository; see ``tests/support/equivalence.py``."""
+    server = request.getfixturevalue("postgres") if place.dialect == "postgresql" else None
+    with contextlib.ExitStack() as stack:
+        yield partial(_twins, stack, client, run, place, filled, tmp_path_factory, server)
+
+
+def _twins(
+    stack: contextlib.ExitStack,
+    client: Client,
+    run: Run,
+    place: Place,
+    filled: dict[Any, Place],
+    folders: pytest.TempPathFactory,
+    server: PostgresServer | None,
+    *options: str,
+    universe: int | None = None,
+) -> Twins:
+    key = (place.dialect, options, universe)
+    if key not in filled:
+        folder = folders.mktemp("filled")
+        url = server.new_database() if server else f"sqlite:///{folder / 'gen3.sqlite3'}"
+        filled[key] = replace(place, url=url, folder=folder)
+        client.make(filled[key], *options, universe=universe)
+    copies = []
+    for name in ("ours", "theirs"):
+        copy = replace(filled[key], folder=place.folder / name)
+        shutil.copytree(filled[key].folder, copy.folder)
+        copy = replace(copy, url=f"sqlite:///{copy.folder / 'gen3.sqlite3'}")
+        if server is not None:
+            copy = replace(copy, url=server.new_database(filled[key].url))
+            stack.callback(server.drop_database, copy.url)
+            path = copy.folder / "butler.yaml"
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+            # With its password: what runs here is for nobody else to read.
+            config["registry"]["db"] = copy.url
+            path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        copies.append(copy)
+    ours, theirs = copies
+    return Twins(ours, theirs, client, run, tables_of(theirs))
