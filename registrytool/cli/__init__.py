@@ -32,6 +32,7 @@ _MODULES = {
     "check": "check",
     "revision": "revision",
     "waiver": "waiver",
+    "record": "record",
 }
 
 
