@@ -69,9 +69,7 @@ def list_(
     fields: _Fields = None,
     where: _Where = None,
     limit: Annotated[Optional[int], typer.Option("--limit", min=0, metavar="N", help="How many at most.")] = None,  # noqa: UP045
-    offset: Annotated[
-        int | None, typer.Option("--offset", min=0, metavar="N", help="How many to pass over.")
-    ] = None,
+    offset: Annotated[int | None, typer.Option("--offset", min=0, metavar="N", help="How many to pass over.")] = None,
     utc: Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of TAI.")] = False,
     regions: Annotated[Regions, typer.Option("--regions", help="How regions are shown.")] = Regions.HEX,
     db: Db = None,
@@ -96,11 +94,17 @@ def list_(
             for r in iter_records(session, element, chosen, limit=limit, offset=offset)
         ]
     data = {"repository": repository.name, "element": element, "records": rows}
-    answer(context, output, data, lambda: show_table(list(shape.fields), [_cells(r.values()) for r in rows]))
+    answer(context, output, data, lambda: _show_records(shape, rows))
 
 
-def _cells(values: Any) -> list[Any]:
-    return [f"{v[:32]}..." if isinstance(v, str) and len(v) > 200 else v for v in values]
+def _show_records(shape: Shape, rows: Sequence[Mapping[str, Any]]) -> None:
+    # Many fields are NULL everywhere; a table of thirty columns helps nobody.
+    names = [n for n in shape.fields if n in shape.key or any(r[n] is not None for r in rows)]
+    show_table(names, [[_cell(r[n]) for n in names] for r in rows])
+
+
+def _cell(value: Any) -> Any:
+    return f"{value[:32]}..." if isinstance(value, str) and len(value) > 200 else value
 
 
 @app.command("export")

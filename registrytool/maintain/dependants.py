@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from registrytool.errors import RegistryStateError
 from registrytool.models import to_plain
 
+from .datasets import remove_datasets
 from .record_values import Shape
 
 if TYPE_CHECKING:
@@ -162,13 +163,10 @@ def plan_delete(
         There is no such element or field; or something hangs on the records, and ``cascade`` is not set.
     """
     plan = preview_delete(session, element, where)
-    if plan.dataset_types:
-        listed = ", ".join(f"{number} of {name}" for name, number in plan.dataset_types.items())
-        message = f"Cannot delete {plan.records} records of {element}: datasets refer to them ({listed})."
-        raise RegistryStateError(message, hint="Remove those datasets first.")
     if plan.dependants and not cascade:
         listed = ", ".join(f"{number} of {name}" for name, number in plan.dependants.items())
-        message = f"Cannot delete {plan.records} records of {element}: others refer to them ({listed})."
+        what = f"{plan.records} record{'' if plan.records == 1 else 's'} of {element}"
+        message = f"Cannot delete {what}: others refer to them ({listed})."
         raise RegistryStateError(message, hint="Delete those first, or all together with --cascade.")
     return plan
 
@@ -214,8 +212,17 @@ def delete_records(
     """
     plan = plan_delete(session, element, where, cascade=cascade)
     tree = _Tree(session, session.table(element), where_of(session, element, where))
+    if plan.dataset_types:
+        _remove_datasets(session, tree)
     # What refers goes first: the others find the rows through those that are still there.
     for table in reversed(tree.tables):
         if table.name in plan.derived or table.name in plan.dependants or table.name == element:
             tree.delete(table)
     return plan
+
+
+def _remove_datasets(session: Session, tree: _Tree) -> None:
+    """Remove the datasets that have one of the records in their data ID; their files go to the trash."""
+    query = tree.dataset_query()
+    if query is not None:
+        remove_datasets(session, list(session.connection.scalars(query)))

@@ -293,7 +293,7 @@ def _some(shape: Shape, keys: Sequence[Sequence[Any]], names: Sequence[str] | No
 
 
 def _refuse_existing(shape: Shape, keys: Sequence[tuple[Any, ...]], wanted: str) -> None:
-    message = f"Cannot {wanted}: {len(keys)} of them exist ({_some(shape, keys)})."
+    message = f"Cannot {wanted}: {len(keys)} of them {'exists' if len(keys) == 1 else 'exist'} ({_some(shape, keys)})."
     raise RegistryStateError(message, hint="Skip or replace those that exist.")
 
 
