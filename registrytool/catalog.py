@@ -35,6 +35,9 @@ COMPONENTS = (*MANAGERS, "dimensions-config", "obscore", "obscore-config")
 MIN_NSEC = 0
 MAX_NSEC = 4102444800000000000
 
+#: How many sets of table definitions a catalogue keeps at hand: one for each state between two steps.
+_KEPT = 32
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignKeySpec:
@@ -342,6 +345,7 @@ class Catalog:
         self.content = content or Content.find()
         self._modules: dict[ComponentVersion, ModuleType] = {}
         self._universes: dict[ComponentVersion, dict[str, Any]] = {}
+        self._metadata: dict[Any, sa.MetaData] = {}
 
     # -- what there is ----------------------------------------------------
 
@@ -508,7 +512,8 @@ class Catalog:
         Returns
         -------
         metadata : `sqlalchemy.MetaData`
-            All tables, constraints, indexes and sequences.
+            All tables, constraints, indexes and sequences; whoever asks for the same again gets the same object, so
+            it must not be changed.
 
         Raises
         ------
@@ -517,6 +522,29 @@ class Catalog:
         """
         dynamic = dynamic or DynamicContent()
         config = universe if universe is not None else self.universe_config(state["dimensions-config"])
+        known = self._metadata
+        key = (
+            frozenset(state.components.values()),
+            dialect,
+            (dynamic.dataset_tables, dynamic.record_tables, json.dumps(dynamic.obscore, sort_keys=True, default=str)),
+            json.dumps(config, sort_keys=True, default=str),
+            namespace,
+        )
+        # Looking ahead, migrating and checking ask for the same few states over and over.
+        found = known.pop(key) if key in known else self._define(state, dialect, dynamic, config, namespace)
+        known[key] = found
+        if len(known) > _KEPT:
+            del known[next(iter(known))]
+        return found
+
+    def _define(
+        self,
+        state: State,
+        dialect: str,
+        dynamic: DynamicContent,
+        config: Mapping[str, Any],
+        namespace: str | None,
+    ) -> sa.MetaData:
         builder = Builder(self, state, dialect, Universe(config), namespace)
         modules = {component: builder.load(component) for component in MANAGERS}
         for module in modules.values():

@@ -185,8 +185,15 @@ def from_metadata(metadata: sa.MetaData, dialect: str) -> Structure:
     Returns
     -------
     structure : `Structure`
-        The same in neutral words.
+        The same in neutral words; read once, since definitions do not change.
     """
+    if "structure" not in metadata.info:
+        metadata.info["structure"] = _read_metadata(metadata, dialect)
+    structure: Structure = metadata.info["structure"]
+    return structure
+
+
+def _read_metadata(metadata: sa.MetaData, dialect: str) -> Structure:
     tables = {table.name: _from_table(table, dialect) for table in metadata.tables.values()}
     sequences: dict[str, Sequence] = {}
     if dialect == "postgresql":

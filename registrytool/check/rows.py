@@ -79,9 +79,9 @@ class Filler:
                 if not self.done[table.name]:
                     message = f"No row of the table {table.name} is consistent with the tables that it refers to."
                     raise ContentError(message)
-                # One by one, since rows that leave a column to its default have fewer columns.
-                for row in self.done[table.name]:
-                    connection.execute(sa.insert(table), row)
+                # In groups, since rows that leave a column to its default have fewer columns.
+                for _, rows in itertools.groupby(self.done[table.name], key=frozenset):
+                    connection.execute(sa.insert(table), list(rows))
 
     def add(self, connection: sa.Connection, name: str, given: Row) -> Row:
         """Insert one row of which some values are given, and the rows that it refers to.

@@ -357,7 +357,7 @@ def _pass(
             planned = _planned(catalog, run.inspection.recorded.state, edge, direction)
             before = run.first_snapshot()
             after = run.snapshot_after(planned, before)
-            if contents:
+            if contents and not recorded:
                 passage.start = read_content(connection, database.namespace)
             if recorded:
                 _execute_script(connection, catalog, planned, before, after, options, database.dialect)
