@@ -33,6 +33,8 @@ _MODULES = {
     "revision": "revision",
     "waiver": "waiver",
     "record": "record",
+    "dataset": "dataset",
+    "calibration": "calibration",
 }
 
 

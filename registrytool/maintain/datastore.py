@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import sqlalchemy as sa
+
 from registrytool.config import parse_yaml
 from registrytool.errors import ConfigurationError, RegistryStateError
 
@@ -16,10 +18,9 @@ from .datasets import chunks
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import sqlalchemy as sa
-
     from registrytool.repository import Repository
 
+    from .datasets import DatasetId
     from .session import Session
 
 #: What stands in the records where a file is of no component.
@@ -226,3 +227,41 @@ def local_path(uri: str) -> str | None:
     if not scheme:
         return uri
     return unquote(urlsplit(uri).path) if scheme == "file" else None
+
+
+def file_uris(session: Session, ids: Sequence[DatasetId]) -> dict[DatasetId, tuple[str, ...]]:
+    """Return where the files of datasets are.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    ids : sequence
+        Identifiers.
+
+    Returns
+    -------
+    uris : `dict`
+        Places by identifier, in the order of the datastores; datasets without files are left out.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the datastores are is not known.
+    """
+    found: dict[DatasetId, list[str]] = {}
+    location = session.table(LOCATION)
+    for store in load_datastores(session.repository):
+        if store.records_table not in session.recorded.dynamic.record_tables:
+            continue
+        table = session.table(store.records_table)
+        for part in chunks(ids):
+            query = (
+                sa.select(table.c.dataset_id, table.c.path)
+                .join(location, location.c.dataset_id == table.c.dataset_id)
+                .where(location.c.datastore_name == store.name, table.c.dataset_id.in_(part))
+                .order_by(table.c.component)
+            )
+            for row in session.rows(query):
+                found.setdefault(row.dataset_id, []).append(store.uri(row.path))
+    return {identifier: tuple(uris) for identifier, uris in found.items()}
