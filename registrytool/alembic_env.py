@@ -91,10 +91,13 @@ def _targets(context: Any, history: History, state: State) -> dict[str, Componen
     for identifier in wanted:
         revision = history.revisions.get(identifier)
         target = revision.target if revision is not None else None
-        if target is None:
+        if revision is None or target is None:
             continue
         present = state.get(target.component)
-        if present is not None and present.implementation == target.implementation:
+        if present is not None and present.implementation == target.implementation and not revision.is_switch:
+            result[target.component] = target
+        elif present is not None and revision.is_switch and len(wanted) == 1:
+            # Among all heads, switches are not meant.
             result[target.component] = target
         elif len(wanted) == 1:
             message = f"This registry has no {target.component} {target.implementation}."

@@ -400,13 +400,16 @@ class Catalog:
         )
 
     def newest(self, component: str, implementation: str) -> ComponentVersion:
-        """Return the newest version of an implementation.
+        """Return the newest version of an implementation, or of the one that succeeds it.
 
         Raises
         ------
         UnknownVersionError
             The implementation is not known.
         """
+        successor = self.content.implementations.get(component, {}).get(implementation, {}).get("successor")
+        if successor is not None:
+            return self.newest(component, successor)
         known = self.versions.get(component, {}).get(implementation, ())
         found = ComponentVersion(component, implementation, known[-1] if known else "of any number")
         self.require(found)
@@ -422,7 +425,7 @@ class Catalog:
     def implementation_of(self, component: str, class_name: str) -> str | None:
         """Return the implementation that a class name means, stored or configured; `None` if it is not known."""
         for name, classes in self.content.implementations.get(component, {}).items():
-            if class_name in classes.values():
+            if class_name in (classes["stored"], classes.get("configured")):
                 return name
         return None
 

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from .config import hide_passwords
+from .dataset_ids import UUID5, data_id_uuid
 from .errors import (
     ConfigurationError,
     DatabaseConnectionError,
@@ -154,6 +155,7 @@ class Database:
             # a rename must not be followed into the definitions of other tables.
             connection.execute(f"PRAGMA foreign_keys = {'ON' if enforce else 'OFF'}")
             connection.execute("PRAGMA legacy_alter_table = ON")
+            connection.create_function(UUID5, 1, data_id_uuid, deterministic=True)
 
         @event.listens_for(engine, "begin")
         def _on_begin(connection: sa.Connection) -> None:

@@ -7,11 +7,16 @@ A revision is an Alembic script that says which version of which component it le
 and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``; ``step`` is a
 `registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
 with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
-``irreversible`` (why there is no downgrade).  What the gate (`registrytool.check`) must be told of a script is in
+``irreversible`` (why there is no downgrade).  Steps from one implementation to another lie in ``alembic/switches``,
+beside the trees: the row in ``alembic_version`` that follows is the one of the version that they lead to.
+
+What the gate (`registrytool.check`) must be told of a script is in
 ``changes`` and ``drops`` (columns, by table, whose values the upgrade converts, or does without for good; ``*`` stands
-for whole rows), ``closed`` (why the repository must be closed while it runs) and ``phase`` (``expand`` or ``contract``,
-of a change in several steps).  ``computes`` says why a script of SQL cannot do what the step does (`--sql`): what it
-computes in Python.  Needs are not ``depends_on``, since Alembic then drops the row of the
+for whole rows), ``closed`` (why the repository must be closed while it runs), ``phase`` (``expand`` or ``contract``,
+of a change in several steps) and ``new_keys`` (why keys get other values, in all tables that hold them).  ``computes``
+says why a script of SQL cannot do what the step does (`--sql`): what it computes in Python.
+
+Needs are not ``depends_on``, since Alembic then drops the row of the
 other tree from ``alembic_version``, which the existing migration tool would take for a contradiction.
 """
 
@@ -58,6 +63,12 @@ class Revision:
     closed: str | None = None
     phase: str | None = None
     computes: str | None = None
+    new_keys: str | None = None
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it leads between implementations (``alembic/switches``): no registry is ever stamped with it."""
+        return self.path.parent.parent.name == "switches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +133,8 @@ class History:
             yield Edge(revision, before.target if before else None, revision.target)
 
     def of(self, version: ComponentVersion) -> Revision | None:
-        """Return the revision that leads to a version."""
-        return next((r for r in self.revisions.values() if r.target == version), None)
+        """Return the revision that stands for a version: a switch leads to it from the side."""
+        return next((r for r in self.revisions.values() if r.target == version and not r.is_switch), None)
 
 
 def _circle(revisions: Mapping[str, Revision]) -> list[Revision]:
@@ -168,6 +179,7 @@ def read_revision(path: Path) -> Revision:
             getattr(module, "closed", None),
             getattr(module, "phase", None),
             getattr(module, "computes", None),
+            getattr(module, "new_keys", None),
         )
     except (AttributeError, TypeError) as error:
         message = f"{path} is not a revision: {error}"

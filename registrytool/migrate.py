@@ -198,6 +198,7 @@ def apply_migration(
                     back_up(database, target, progress)
                 run.apply(connection)
                 progress.phase("committing")
+            run.after_commit()
         except RegistryToolError as error:
             if reports:
                 error.hint = f"{len(step_s)} of {total} steps are done and verified; the same command goes on." + (

@@ -233,6 +233,8 @@ class PlannedStep(_Model):
         implementation = present.implementation if present else ""
         start = self.start.version if self.start else "none"
         end = self.end.version if self.end else "none"
+        if self.start and self.end and self.start.implementation != self.end.implementation:
+            implementation, end = self.start.implementation, f"{self.end.implementation} {end}"
         return f"{self.component} {implementation} {start} -> {end}"
 
 

@@ -136,6 +136,21 @@ class Releases:
         write = [self._access(state, week) == "write" for week in ordered]
         return _ranges(ordered, read), _ranges(ordered, write)
 
+    def accepted(self, release: Release, component: str, implementation: str) -> str | None:
+        """Return the newest version of an implementation that the client of a release has.
+
+        Returns
+        -------
+        version : `str` or `None`
+            `None` if it does not have the implementation.
+        """
+        week = parse_week(release.name) or parse_week(str(release.since))
+        entry = next((e for start, e in reversed(self.weeks) if week is not None and start <= week), None)
+        if week is None or entry is None:
+            return None
+        found = self._supported(component, implementation, release.state, week, entry)
+        return max(found, key=version_key, default=None)
+
     def _extra(self) -> list[tuple[Support, tuple[int, int], tuple[int, int] | None]]:
         result = []
         for item in (self._raw.get("readable") or {}).get("besides_default") or ():

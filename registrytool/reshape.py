@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.schema import (
@@ -29,7 +29,12 @@ from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_meta
 
 
 class Executor(Protocol):
-    """Something that executes statements: a connection, or a recorder that only writes them down."""
+    """Something that executes statements: a connection, or a recorder that only writes them down.
+
+    ``live`` says which.
+    """
+
+    live: ClassVar[bool]
 
     def execute(self, statement: Any) -> None:
         """Execute a statement."""
@@ -39,6 +44,12 @@ class Executor(Protocol):
 
     def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
         """Refuse to go on if a query has rows."""
+
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:
+        """Give the rows of a query in pieces; none if statements are only written down."""
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows of texts and numbers, in the order of the columns."""
 
     def strangers(self, table: str) -> Sequence[tuple[str, str]]:
         """Return name and definition of the indexes and triggers of an SQLite table."""
@@ -50,8 +61,12 @@ Refusal = Callable[[object, str], RegistryToolError]
 Fill = Mapping[str, Mapping[str, sa.ColumnElement[Any]]]
 #: Old and new names of columns, by table.
 Renames = Mapping[str, Mapping[str, str]]
+#: What the rows of a table are written again from, by table: the table itself joined with others.
+Sources = Mapping[str, sa.FromClause]
 
 _TEMPORARY = "registrytool_new_"
+#: Rows of one table while it is empty.
+_ASIDE = "registrytool_rows"
 
 
 class ConstraintViolation(Exception):  # noqa: N818 (says what it is)
@@ -87,6 +102,8 @@ class Reshape:
         Expressions for the values of new or changed columns, in terms of the old ones.
     renames : `Renames`, optional
         Columns that get another name and keep their values.
+    sources : `Sources`, optional
+        Tables of which ``fill`` needs the columns of other tables too: what to select the rows from.
     keep_foreign : `bool`, optional
         Keep tables, indexes and sequences that are not wanted: they belong to somebody else.
     structure : `Structure`, optional
@@ -101,6 +118,7 @@ class Reshape:
     after: sa.MetaData
     fill: Fill = field(default_factory=dict)
     renames: Renames = field(default_factory=dict)
+    sources: Sources = field(default_factory=dict)
     keep_foreign: bool = False
     structure: Structure | None = None
     plain: bool = False
@@ -153,7 +171,7 @@ class Reshape:
             yield Change(name, "drop", "ACCESS EXCLUSIVE" if self.dialect == "postgresql" else "whole file")
 
     def _differs(self, have: Table, want: Table) -> bool:
-        if self.fill.get(have.name):
+        if self.fill.get(have.name) or have.name in self.sources:
             return True
         indexes = [i for i in have.indexes if i in want.indexes] if self.keep_foreign else list(have.indexes)
         have = dataclasses.replace(have, columns=_comparable(have, want), indexes=tuple(indexes))
@@ -167,7 +185,8 @@ class Reshape:
             return ("alter" if self._same_rows(have, want) else "rewrite"), "whole file"
         if self._only_indexes(have, want):
             return "index", "SHARE"
-        if self.fill.get(name) or any(_rewrites(have.columns[c], want.columns[c]) for c in self._kept(name)):
+        filled = self.fill.get(name) or name in self.sources
+        if filled or any(_rewrites(have.columns[c], want.columns[c]) for c in self._kept(name)):
             return "rewrite", "ACCESS EXCLUSIVE"
         return "alter", "ACCESS EXCLUSIVE"
 
@@ -205,7 +224,7 @@ class Reshape:
             return f"{self._preparer.quote_schema(self.namespace)}.{self._quote(name)}"
         return self._quote(name)
 
-    def _compiled(self, expression: sa.ColumnElement[Any]) -> str:
+    def _compiled(self, expression: sa.ClauseElement) -> str:
         return str(expression.compile(dialect=DIALECTS[self.dialect], compile_kwargs={"literal_binds": True}))
 
     # -- acting -----------------------------------------------------------
@@ -308,13 +327,10 @@ class Reshape:
         head = f"CREATE TABLE {self._quote(name)}"
         text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
         executor.execute(_sql(f"CREATE TABLE {self._quote(temporary)}" + text.removeprefix(head)))
-        columns = list(self._values(name))
-        source: sa.FromClause = sa.table(name)
-        if self.origin is not None:
-            source = self.origin.tables[name]
-        target = sa.table(temporary, *(sa.column(c) for c, _ in columns))
-        values = sa.select(*(v.label(c) for c, v in columns)).select_from(source)
-        executor.execute(sa.insert(target).from_select([c for c, _ in columns], values))
+        values = self._rows(name)
+        columns = [str(c.name) for c in values.selected_columns]
+        target = sa.table(temporary, *(sa.column(c) for c in columns))
+        executor.execute(sa.insert(target).from_select(columns, values))
         executor.execute(_sql(f"DROP TABLE {self._quote(name)}"))
         executor.execute(_sql(f"ALTER TABLE {self._quote(_TEMPORARY + name)} RENAME TO {self._quote(name)}"))
         structures = (self.target,) if self.keep_foreign else (self.before, self.target)
@@ -323,17 +339,34 @@ class Reshape:
             if stranger not in ours:
                 executor.execute(_sql(sql))
 
+    def _rows(self, name: str) -> sa.Select[Any]:
+        """Return the query for the rows of a table that is written again."""
+        values = [v.label(c) for c, v in self._values(name)]
+        source: sa.FromClause = sa.table(name)
+        if self.origin is not None:
+            source = self.sources.get(name, self._original(name))
+        return sa.select(*values).select_from(source)
+
+    def _original(self, name: str) -> sa.Table:
+        """Return the definition of a table as it was."""
+        assert self.origin is not None  # noqa: S101 (whoever joins tables has their definitions)
+        return self.origin.tables[f"{self.origin.schema}.{name}" if self.origin.schema else name]
+
     def _values(self, name: str) -> Iterator[tuple[str, sa.ColumnElement[Any]]]:
         """Give the value of each column of a table that is written again."""
         have = self.before.tables[name].columns
+        # Where tables are joined, a name alone could mean a column of either.
+        old: Callable[[str], sa.ColumnElement[Any]] = sa.column
+        if name in self.sources:
+            old = self._original(name).c.__getitem__
         fill, renamed = self.fill.get(name, {}), {new: old for old, new in self.renames.get(name, {}).items()}
         for column in self.target.tables[name].columns:
             if column in fill:
                 yield column, fill[column]
             elif column in renamed:
-                yield column, sa.column(renamed[column])
+                yield column, old(renamed[column])
             elif column in have:
-                yield column, sa.column(column)
+                yield column, old(column)
 
     # -- PostgreSQL -------------------------------------------------------
 
@@ -344,13 +377,14 @@ class Reshape:
             for n in names
             if self.before.tables[n].primary_key != self.target.tables[n].primary_key
             or set(self.before.tables[n].uniques) - set(self.target.tables[n].uniques)
+            or n in self.sources
         }
         return [
             (table.name, fk)
             for table in self.before.tables.values()
             for fk in table.foreign_keys
             if (fk.target in changed and table.name in self.target.tables)
-            or (table.name in names and not self._stays(table.name, fk))
+            or (table.name in names and (table.name in self.sources or not self._stays(table.name, fk)))
         ]
 
     def _stays(self, name: str, fk: ForeignKey) -> bool:
@@ -360,39 +394,61 @@ class Reshape:
     def _alter_postgresql(self, name: str, executor: Executor) -> None:
         have, want = self.before.tables[name], self.target.tables[name]
         table = self._qualified(name)
+        if name in self.sources:
+            # Emptied and filled again instead of replaced, so that owner, rights and triggers stay. No index is there
+            # meanwhile.
+            rows = self._compiled(self._rows(name))
+            executor.execute(_sql(f"CREATE UNLOGGED TABLE {self._qualified(_ASIDE)} AS {rows}"))
+            executor.execute(_sql(f"TRUNCATE {table}"))
+            kept = dataclasses.replace(have, primary_key=(), uniques=(), indexes=())
+        else:
+            kept = have
         wrong = [
-            *(u.name for u in have.uniques if u not in want.uniques),
+            *(u.name for u in have.uniques if u not in want.uniques or u not in kept.uniques),
             *(c.name for c in have.checks if c not in want.checks),
             *(e.name for e in have.exclusions if e not in want.exclusions),
         ]
         for constraint_name in wrong:
             executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(constraint_name))}"))
-        if have.primary_key != want.primary_key and have.primary_key:
+        if have.primary_key and kept.primary_key != want.primary_key:
             executor.execute(_sql(f"ALTER TABLE {table} DROP CONSTRAINT {self._quote(str(have.primary_key_name))}"))
         elif have.primary_key_name != want.primary_key_name:
             names = f"{self._quote(str(have.primary_key_name))} TO {self._quote(str(want.primary_key_name))}"
             executor.execute(_sql(f"ALTER TABLE {table} RENAME CONSTRAINT {names}"))
         for index in have.indexes:
-            if index not in want.indexes and (not self.keep_foreign or self._same_name(index, want)):
+            gone = index not in want.indexes or index not in kept.indexes
+            if gone and (not self.keep_foreign or self._same_name(index, want)):
                 executor.execute(_sql(f"DROP INDEX {self._qualified(index.name)}"))
         self._columns_postgresql(name, executor)
-        definition = self._definitions[name]
-        if have.primary_key != want.primary_key:
+        if name in self.sources:
+            columns = ", ".join(self._quote(c) for c, _ in self._values(name))
+            aside = self._qualified(_ASIDE)
+            executor.execute(_sql(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside}"))
+            executor.execute(_sql(f"DROP TABLE {aside}"))
+        self._constraints_postgresql(name, kept, executor)
+        self._comments(self._definitions[name], have, executor)
+
+    def _constraints_postgresql(self, name: str, kept: Table, executor: Executor) -> None:
+        """Make keys, checks and indexes that are not there."""
+        definition, want = self._definitions[name], self.target.tables[name]
+        if kept.primary_key != want.primary_key:
             executor.execute(AddConstraint(definition.primary_key))
-        right = {u.name for u in have.uniques if u in want.uniques} | {c.name for c in have.checks if c in want.checks}
+        right = {u.name for u in kept.uniques if u in want.uniques} | {c.name for c in kept.checks if c in want.checks}
         for constraint in sorted(definition.constraints, key=lambda c: str(c.name)):
             if isinstance(constraint, sa.UniqueConstraint | sa.CheckConstraint) and constraint.name not in right:
                 executor.execute(AddConstraint(constraint))
-        kept = {i.name for i in have.indexes if i in want.indexes}
+        present = {i.name for i in kept.indexes if i in want.indexes}
         for new_index in sorted(definition.indexes, key=lambda i: str(i.name)):
-            if str(new_index.name) not in kept:
+            if str(new_index.name) not in present:
                 executor.execute(CreateIndex(new_index))
-        self._comments(definition, have, executor)
 
     def _columns_postgresql(self, name: str, executor: Executor) -> None:
         have, want = self.before.tables[name].columns, self.target.tables[name].columns
         table, definition = self._qualified(name), self._definitions[name]
         fill, renames = self.fill.get(name, {}), self.renames.get(name, {})
+        if name in self.sources:
+            # There are no rows at the moment.
+            fill = dict.fromkeys(want, sa.null())
         added = [c for c in want if c not in have and c not in renames.values()]
         for new in added:
             nullable = definition.c[new]._copy()  # noqa: SLF001 (the public way binds it to the table)
@@ -400,11 +456,12 @@ class Reshape:
             nullable.primary_key = False
             executor.execute(_sql(f"ALTER TABLE {table} ADD COLUMN {self._column_text(nullable)}"))
         # One statement for all changes of type, so that the table is written once.
-        clauses = [clause for c in want if c in have for clause in self._type_clauses(have[c], want[c], fill.get(c))]
+        pairs = [*((c, c) for c in want if c in have), *renames.items()]
+        clauses = [clause for old, new in pairs for clause in self._type_clauses(have[old], want[new], fill.get(new))]
         if clauses:
             executor.execute(_sql(f"ALTER TABLE {table} {', '.join(clauses)}"))
-        values = {c: v for c, v in fill.items() if c in added or have[c].type == want[c].type}
-        if values:
+        values = {c: v for c, v in fill.items() if c in added or (c in have and have[c].type == want[c].type)}
+        if values and name not in self.sources:
             executor.execute(self._update(definition, added, values))
         dropped = [f"DROP COLUMN {self._quote(c)}" for c in have if c not in want and c not in renames]
         if dropped:
@@ -444,7 +501,7 @@ class Reshape:
     def _type_clauses(self, have: Column, want: Column, value: sa.ColumnElement[Any] | None) -> Iterator[str]:
         if have.type == want.type:
             return
-        name = self._quote(want.name)
+        name = self._quote(have.name)
         if have.default is not None:
             yield f"ALTER COLUMN {name} DROP DEFAULT"
         using = f" USING {self._compiled(value)}" if value is not None else ""

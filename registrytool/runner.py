@@ -28,6 +28,7 @@ from .history import History
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
+from .naming import revision_id
 from .obscore import CONFIG_OPTION, read_obscore_config
 from .progress import NullProgress, Progress
 from .reshape import ConstraintViolation, Reshape
@@ -49,8 +50,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alembic.config import Config
-    from alembic.runtime.migration import RevisionStep
+    from alembic.runtime.migration import MigrationStep
     from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionMap
 
     from .config import Content
     from .reshape import Executor
@@ -95,6 +97,7 @@ class Run:
     rows: Mapping[str, int] = field(default_factory=dict)
     step_s: list[float] = field(default_factory=list)
     lost_docs: dict[str, str] = field(default_factory=dict)
+    committed: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def dialect(self) -> str:
@@ -189,6 +192,11 @@ class Run:
                 result.update(parse_json(value, name).get("docs", {}))
         result.update(self.lost_docs)
         return result
+
+    def after_commit(self) -> None:
+        """Do what steps left for when their work has been committed."""
+        for action in self.committed:
+            action()
 
     # -- looking ahead ----------------------------------------------------
 
@@ -337,11 +345,12 @@ class Run:
         with _translated(current.name):
             context.run_migrations(step=current)
 
-    def _steps(self, connection: sa.Connection, script: ScriptDirectory, current: _Current) -> Iterator[RevisionStep]:
+    def _steps(self, connection: sa.Connection, script: ScriptDirectory, current: _Current) -> Iterator[MigrationStep]:
         from alembic.runtime.migration import MigrationStep
 
         before = self.first_snapshot()
         total = len(self.plan.steps)
+        history = History(self.catalog.content)
         for number, (planned, after) in enumerate(zip(self.plan.steps, self.snapshots, strict=True), start=1):
             self.progress.step_started(planned.name, number, total)
             started = time.monotonic()
@@ -360,10 +369,14 @@ class Run:
             make = MigrationStep.upgrade_from_script
             if planned.direction is Direction.DOWN:
                 make = MigrationStep.downgrade_from_script
-            yield make(script.revision_map, revision)
+            step: MigrationStep = make(script.revision_map, revision)
+            if history.revisions[planned.revision].is_switch:
+                step = _switch_step(planned, step, script.revision_map)
+            yield step
             # Alembic has run the script and written its row when it asks for the next step.
             self.record(connection, planned, after)
             self._check(connection, after, planned.name)
+            self.committed.extend(current.step.committed)
             elapsed = time.monotonic() - started
             self.step_s.append(elapsed)
             self.progress.step_finished(planned.name, elapsed)
@@ -375,6 +388,10 @@ class Run:
             write_attribute(executor, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe))
             return
         write_version(executor, self.namespace, self.catalog, planned.start, planned.end)
+        if planned.start is not None and (planned.end or planned.start).implementation != planned.start.implementation:
+            # The digest of a class that is not there any more; the new one gets its own at the end.
+            stored = self.catalog.stored_class(planned.component, planned.start.implementation)
+            write_attribute(executor, self.namespace, f"schema_digest:{stored}", None)
         if planned.component == "obscore":
             config = after.dynamic.obscore
             text = config_text(config) if config is not None else None
@@ -453,6 +470,21 @@ class Run:
         details = self.log_details(now.isoformat(timespec="seconds").replace("+00:00", "Z"), whoami())
         stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
         write_attribute(connection, self.namespace, f"{LOG_PREFIX}{stamp}", json.dumps(details))
+
+
+def _switch_step(planned: PlannedStep, step: MigrationStep, revisions: RevisionMap) -> MigrationStep:
+    """Return a step of Alembic between two implementations.
+
+    Its script lies beside the trees: what is stamped is the revision of the version that it leads to.
+    """
+    from alembic.runtime.migration import StampStep
+
+    assert planned.start is not None  # noqa: S101 (a switch has two ends)
+    assert planned.end is not None  # noqa: S101
+    stamps = [revision_id(v.component, v.implementation, v.version) for v in (planned.start, planned.end)]
+    result = StampStep(stamps[0], stamps[1], is_upgrade=True, branch_move=False, revision_map=revisions)
+    result.migration_fn = step.migration_fn
+    return result
 
 
 class _Current:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
 from . import __version__
 from .catalog import CONFIGURATIONS
 from .database import lock_keys, whoami
+from .dataset_ids import UUID5
 from .errors import PlanError
 from .history import History
 from .runner import REGISTERING, Run, Scripts
@@ -24,7 +25,7 @@ from .state import ATTRIBUTES, LOG_PREFIX, ONLINE_PREFIX, STAMPS, write_attribut
 from .structure import DIALECTS, EXTENSIONS, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .models import PlannedStep
     from .reshape import Refusal
@@ -50,6 +51,7 @@ class MigrationScript:
 class _Writer:
     """Writes statements down as text; an executor without a database."""
 
+    live: ClassVar[bool] = False
     dialect: str
     known_strangers: Mapping[str, tuple[tuple[str, str], ...]]
     step: PlannedStep | None = None
@@ -57,8 +59,17 @@ class _Writer:
     _refusals: int = 0
 
     def execute(self, statement: Any) -> None:
-        """Write a statement down."""
-        self.statements.append(compiled(statement, self.dialect))
+        """Write a statement down.
+
+        Raises
+        ------
+        PlanError
+            It needs a function that only connections of registrytool have.
+        """
+        text = compiled(statement, self.dialect)
+        if self.step is not None and self.dialect == "sqlite" and f"{UUID5}(" in text:
+            raise not_expressible(self.step, "it needs a function that the sqlite3 shell does not have")
+        self.statements.append(text)
 
     def fetch(self, statement: Any) -> Sequence[Any]:  # noqa: ARG002
         """Refuse: there is nobody to ask.
@@ -70,6 +81,13 @@ class _Writer:
         """
         assert self.step is not None  # noqa: S101 (repairs ask nothing)
         raise not_expressible(self.step, "it computes rows in Python from what it reads")
+
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:
+        """Refuse, as `fetch` does."""
+        return iter(self.fetch(statement))
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Write down nothing: there are no rows."""
 
     def strangers(self, table: str) -> Sequence[tuple[str, str]]:
         """Return name and definition of the indexes and triggers of an SQLite table."""

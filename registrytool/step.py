@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
 from .digest import schema_digests
 from .errors import ConfigurationError, RegistryStateError
 from .progress import NullProgress, Progress
-from .reshape import Change, Executor, Fill, Refusal, Renames, Reshape
-from .structure import Structure, from_metadata
+from .reshape import Change, Executor, Fill, Refusal, Renames, Reshape, Sources
+from .structure import DIALECTS, Structure, from_metadata
 from .universe import Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .catalog import Catalog
     from .models import DynamicContent, PlannedStep, State
+
+
+#: Rows that pass through Python at a time, where some must.
+_PIECE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class Snapshot:
 class ConnectionExecutor:
     """Executes statements on a connection."""
 
+    live: ClassVar[bool] = True
     connection: sa.Connection
 
     def execute(self, statement: Any) -> None:
@@ -80,11 +88,32 @@ class ConnectionExecutor:
         )
         return [(name, sql) for name, sql in self.connection.execute(query, {"name": table})]
 
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:
+        """Give the rows of a query in pieces, so that memory does not grow with their number."""
+        options = {"stream_results": True, "yield_per": _PIECE}
+        yield from self.connection.execute(statement, execution_options=options).partitions()
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows of texts and numbers, in the order of the columns."""
+        quote = self.connection.dialect.identifier_preparer
+        columns = ", ".join(quote.quote(c.name) for c in table.columns)
+        target = f"{quote.format_table(table)} ({columns})"
+        with closing(self.connection.connection.cursor()) as cursor:
+            if self.connection.dialect.name == "sqlite":
+                marks = ", ".join("?" * len(table.columns))
+                cursor.executemany(f"INSERT INTO {target} VALUES ({marks})", rows)
+            else:
+                text = io.StringIO()
+                csv.writer(text).writerows(rows)
+                text.seek(0)
+                cursor.copy_expert(f"COPY {target} FROM STDIN WITH (FORMAT csv)", text)
+
 
 @dataclass
 class Recorder:
     """Writes statements down instead of executing them."""
 
+    live: ClassVar[bool] = False
     statements: list[Any] = field(default_factory=list)
 
     def execute(self, statement: Any) -> None:
@@ -101,6 +130,13 @@ class Recorder:
     def strangers(self, table: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
         """Return nothing: there is nobody to ask."""
         return ()
+
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:  # noqa: ARG002 (nothing can be asked)
+        """Give nothing: there is nobody to ask."""
+        return iter(())
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Write down nothing: there are no rows."""
 
 
 class Step:
@@ -131,6 +167,8 @@ class Step:
     ----------
     changes : `list` [`Change`]
         What has been done to which table.
+    committed : `list` [callable]
+        What to do when the migration has been committed.
     """
 
     def __init__(
@@ -153,6 +191,7 @@ class Step:
         self.catalog = catalog
         self.options = options or {}
         self.changes: list[Change] = []
+        self.committed: list[Callable[[], object]] = []
         self._executor = executor
         self._accept_loss = accept_loss
         self._progress = progress or NullProgress()
@@ -237,13 +276,63 @@ class Step:
         """Return the rows of a query; none if the step is only written down."""
         return self._executor.fetch(query)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the step is only written down: nothing can be asked, and no row passes through Python."""
+        return not self._executor.live
+
+    def convert(self, query: sa.Executable, function: Callable[[Sequence[Any]], Sequence[Any]], to: sa.Table) -> None:
+        """Pass the rows of a query through Python, for what no database can compute.
+
+        Parameters
+        ----------
+        query : `sqlalchemy.Executable`
+            The rows.
+        function : callable
+            Turns a row into one of texts and numbers.
+        to : `sqlalchemy.Table`
+            Where the new rows go, with all columns.
+        """
+        for rows in self._executor.stream(query):
+            self._executor.load(to, [function(row) for row in rows])
+
+    def stream(self, query: sa.Executable) -> Iterator[Sequence[Any]]:
+        """Give the rows of a query in pieces; none if the step is only written down."""
+        return self._executor.stream(query)
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table, though no version promises it; false if the step is only written down."""
+        if self.recorded:
+            return False
+        if self.dialect == "sqlite":
+            query = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name")
+            return bool(self.fetch(query.bindparams(name=name)))
+        query = sa.text("SELECT 1 FROM pg_tables WHERE schemaname = :namespace AND tablename = :name")
+        return bool(self.fetch(query.bindparams(namespace=self.before.metadata.schema, name=name)))
+
+    def after_commit(self, action: Callable[[], object]) -> None:
+        """Do something when the migration has been committed, and not if it is rolled back."""
+        self.committed.append(action)
+
+    def set_sequence(self, name: str, column: sa.Column[Any]) -> None:
+        """Let a sequence go on after the greatest value of a column; SQLite does that by itself."""
+        if self.dialect == "postgresql":
+            quote = DIALECTS[self.dialect].identifier_preparer
+            schema = self.after.metadata.schema
+            sequence = f"{quote.quote_schema(schema)}.{quote.quote(name)}" if schema else quote.quote(name)
+            greatest = sa.func.max(column)
+            value = sa.func.setval(sa.literal(sequence), sa.func.coalesce(greatest, 1), greatest.is_not(None))
+            self.execute(sa.select(value))
+
     def create_tables(self) -> None:
         """Make the tables that are new; `reshape` does it otherwise."""
         if not self._created:
             self._reshape().create(self._executor)
             self._created = True
 
-    def _reshape(self, fill: Fill | None = None, renames: Renames | None = None) -> Reshape:
+    def _reshape(
+        self, fill: Fill | None = None, renames: Renames | None = None, sources: Sources | None = None
+    ) -> Reshape:
         before, after = self.before, self.after
         return Reshape(
             before.structure,
@@ -251,11 +340,14 @@ class Step:
             after.metadata,
             fill or {},
             renames or {},
+            sources or {},
             structure=after.structure,
             plain=self._plain,
         )
 
-    def reshape(self, *, fill: Fill | None = None, renames: Renames | None = None) -> None:
+    def reshape(
+        self, *, fill: Fill | None = None, renames: Renames | None = None, sources: Sources | None = None
+    ) -> None:
         """Give all tables the structure that the new version has.
 
         Parameters
@@ -264,8 +356,10 @@ class Step:
             Values of new or changed columns: expressions of the columns before the step, by table and column.
         renames : `Renames`, optional
             Columns that get another name: new by old, by table.
+        sources : `Sources`, optional
+            What to select the rows of a table from, if ``fill`` needs more than the table itself.
         """
-        reshape = self._reshape(fill, renames)
+        reshape = self._reshape(fill, renames, sources)
         self.changes.extend(reshape.changes())
         self.create_tables()
         reshape.alter(self._executor, self._counter(reshape.altered))

@@ -80,19 +80,21 @@ def _newest(catalog: Catalog, present: ComponentVersion) -> ComponentVersion:
 
 
 def _release_targets(name: str, state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
-    release = Releases(catalog).find(name)
+    releases = Releases(catalog)
+    release = releases.find(name)
     result: dict[str, ComponentVersion | None] = {}
     for component, wanted in release.state.components.items():
         present = state.get(component)
         if present is None:
             continue
-        if present.implementation == wanted.implementation or component == "dimensions-config":
-            target = wanted if present.implementation == wanted.implementation else present
-        else:
-            # Another implementation of the same age, such as collections keyed by name.
-            target = ComponentVersion(component, present.implementation, wanted.version)
-            if wanted.version not in catalog.versions[component].get(present.implementation, ()):
+        target = wanted
+        if present.implementation != wanted.implementation:
+            # Another implementation that clients of that age have too, such as collections keyed by name, stays.
+            accepted = releases.accepted(release, component, present.implementation)
+            if component == "dimensions-config":
                 target = present
+            elif accepted is not None:
+                target = ComponentVersion(component, present.implementation, accepted)
         catalog.require(target) if component not in CONFIGURATIONS or target is wanted else None
         result[component] = target
     return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
@@ -93,6 +93,8 @@ class Passage:
         Tables and columns of which the step computes the values; the column is ``*`` for its own statements.
     renames : `dict` [`tuple` [`str`, `str`], `str`]
         New names of columns, by table and old name.
+    keys : `set` [`tuple` [`str`, `str`]]
+        Tables and columns that get their values from another table: keys, if the step declares that it replaces some.
     asked_loss : `bool`
         Whether the step asked before it lost something.
     emitted : `list` [`Emitted`]
@@ -105,6 +107,7 @@ class Passage:
     dangling: list[str] = field(default_factory=list)
     fills: set[tuple[str, str]] = field(default_factory=set)
     renames: dict[tuple[str, str], str] = field(default_factory=dict)
+    keys: set[tuple[str, str]] = field(default_factory=set)
     asked_loss: bool = False
     emitted: list[Emitted] = field(default_factory=list)
     start: Content = field(default_factory=dict)
@@ -224,6 +227,8 @@ def _run_trial(
         _up_and_back(laboratory, catalog, trial, options)
         if all_ways and edge.revision.reversible and edge.start is not None:
             _down(laboratory, catalog, trial, options)
+        if edge.revision.new_keys is not None:
+            _leave_out_keys(trial)
         for case in trial.cases if all_ways else ():
             before = trial.up if case.up else trial.down or trial.back
             if before is not None and (before.error or (before.done and not before.sound)):
@@ -234,6 +239,22 @@ def _run_trial(
     except sa.exc.SQLAlchemyError as error:
         trial.problem = first_line(error)
     return trial
+
+
+def _leave_out_keys(trial: Trial) -> None:
+    """Let keys that the step replaces look the same on both sides: only the rest of the rows can be compared."""
+    passages = [p for p in (trial.up, trial.back, trial.down, trial.script) if p is not None]
+    keys = {key for passage in passages for key in passage.keys}
+    for passage in passages:
+        passage.fills -= keys
+        for content in (passage.start, passage.end):
+            for table, found in content.items():
+                hidden = {c for t, c in keys if t == table}
+                rows = [
+                    tuple("key" if c in hidden else v for c, v in zip(found.columns, row, strict=True))
+                    for row in found.rows
+                ]
+                content[table] = TableContent(found.columns, rows)
 
 
 def _options(cases: Sequence[Case], edge: Edge) -> dict[str, str]:
@@ -467,21 +488,28 @@ class _ObservedStep(Step):
 
     def execute(self, statement: sa.Executable) -> None:
         """Execute, and note which tables the step computes rows of."""
+        ours = {*self.before.structure.tables, *self.after.structure.tables}
         if isinstance(statement, UpdateBase):
-            self.passage.fills.add((str(getattr(statement.table, "name", "")), "*"))
+            name = str(getattr(statement.table, "name", ""))
+            # Tables that the step makes for itself alone are its own affair.
+            self.passage.fills.update({(name, "*")} if name in ours else ())
         elif match := re.match(
             r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([\w.\"]+)", str(statement), re.IGNORECASE
         ):
             self.passage.fills.add((match[1].rpartition(".")[2].strip('"'), "*"))
         super().execute(statement)
 
-    def reshape(self, *, fill: Any = None, renames: Any = None) -> None:
+    def reshape(self, *, fill: Any = None, renames: Any = None, sources: Any = None) -> None:
         """Reshape, and note what is filled and renamed."""
         for table, columns in (fill or {}).items():
             self.passage.fills.update((table, column) for column in columns)
         for table, columns in (renames or {}).items():
             self.passage.renames.update({(table, old): new for old, new in columns.items()})
-        super().reshape(fill=fill, renames=renames)
+        for table in sources or {}:
+            filled = (fill or {}).get(table, {})
+            old = (name for name, new in (renames or {}).get(table, {}).items() if new in filled)
+            self.passage.keys.update((table, column) for column in (*filled, *old))
+        super().reshape(fill=fill, renames=renames, sources=sources)
 
 
 def _null_columns(rows: sa.Select[Any]) -> set[tuple[str, str]]:
@@ -509,6 +537,8 @@ _NOT_NULL = re.compile(r"\bSET\s+NOT\s+NULL\b", re.IGNORECASE)
 class _Watcher:
     """Executes statements and writes down what each does: its text, its locks, the tables that it writes again."""
 
+    live: ClassVar[bool] = True
+
     def __init__(
         self, connection: sa.Connection, namespace: str | None, tables: frozenset[str], emitted: list[Emitted]
     ) -> None:
@@ -529,6 +559,14 @@ class _Watcher:
     def strangers(self, table: str) -> Sequence[tuple[str, str]]:
         """Return name and definition of the indexes and triggers of an SQLite table."""
         return ConnectionExecutor(self._connection).strangers(table)
+
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:
+        """Give the rows of a query in pieces."""
+        return ConnectionExecutor(self._connection).stream(statement)
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows."""
+        ConnectionExecutor(self._connection).load(table, rows)
 
     def execute(self, statement: Any) -> None:
         """Execute a statement."""
