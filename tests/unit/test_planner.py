@@ -66,7 +66,7 @@ def test_options_belong_to_steps_up() -> None:
 
 def test_a_switch_leads_to_another_implementation() -> None:
     result = plan("roads", state("collections Name 1"), "collections Number 2")
-    assert names(result) == ["collections Number 1 -> 1", "collections Number 1 -> 2"]
+    assert names(result) == ["collections Name 1 -> Number 1", "collections Number 1 -> 2"]
     assert result.end == state("collections Number 2")
 
 
