@@ -35,6 +35,9 @@ _MODULES = {
     "record": "record",
     "dataset": "dataset",
     "calibration": "calibration",
+    "raw": "raw",
+    "visit": "visit",
+    "photodiode": "photodiode",
 }
 
 

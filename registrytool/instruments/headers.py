@@ -391,8 +391,10 @@ def with_file(observation: Observation, file: str) -> Observation:
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return _sentence(text) or type(error).__name__
+    # What the translator could not find is the cause of what it says.
+    found = error.__cause__ if isinstance(error.__cause__, (KeyError, ValueError)) else error
+    text = str(found.args[0]) if isinstance(found, KeyError) and found.args else str(found)
+    return _sentence(text) or type(found).__name__
 
 
 def _sentence(text: str) -> str:

@@ -1,0 +1,75 @@
+"""``registrytool photodiode``: readings of photodiodes on test stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo
+from ._output import answer, count, say
+from .raw import Transfer, show_bad
+
+if TYPE_CHECKING:
+    from registrytool.instruments.photodiode import PhotodiodeReport
+
+app = typer.Typer(no_args_is_help=True, help="Ingest readings of photodiodes.")
+
+
+@app.command("ingest")
+def ingest(
+    context: typer.Context,
+    repo: Repo,
+    instrument: Annotated[
+        str, typer.Argument(metavar="INSTRUMENT", help="Name of the instrument.", show_default=False)
+    ],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Text or FITS files, and folders.", show_default=False)
+    ],
+    run: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads the annotation at run time)
+        typer.Option("--run", metavar="NAME", help="Run for the datasets.  [default: INSTRUMENT/calib/photodiode]"),
+    ] = None,
+    transfer: Annotated[
+        Transfer, typer.Option("--transfer", help="How FITS files get to their place; text is written anew.")
+    ] = Transfer.COPY,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    db: Db = None,
+    namespace: Namespace = None,
+    content: ContentFolder = None,
+    output: OutputFormat = None,
+) -> None:
+    """Ingest readings of photodiodes for the exposures to which they belong; exit code 4 if some belong to none.
+
+    A file belongs to the exposure of which the observation (MC_C_20250101_000012), or the day and number (20250101_12),
+    stands in its name or in its FITS header.  Exposures that have a reading are passed over.
+    """
+    from registrytool.catalog import Catalog
+    from registrytool.config import Content
+    from registrytool.instruments.headers import find_files
+    from registrytool.instruments.photodiode import PATTERN, ingest_photodiode
+    from registrytool.instruments.placement import Transfer as Way
+    from registrytool.repository import open_repository
+
+    repository = open_repository(repo, db=db, namespace=namespace)
+    report = ingest_photodiode(
+        repository,
+        instrument,
+        find_files(files, PATTERN),
+        run=run,
+        transfer=Way(transfer.value),
+        dry_run=dry_run,
+        catalog=Catalog(Content.find(content)),
+    )
+    answer(context, output, {"repository": repository.name, **report.to_dict()}, lambda: _show(report))
+    if report.unmatched:
+        raise typer.Exit(4)
+
+
+def _show(report: PhotodiodeReport) -> None:
+    show_bad(report.unmatched)
+    say(
+        f"{'Nothing was changed. It would be: ' if report.dry_run else ''}{count(report.datasets, 'dataset')} new, "
+        f"{report.skipped} skipped, {count(len(report.unmatched), 'file')} left out."
+    )

@@ -1,0 +1,141 @@
+"""``registrytool raw``: raw files."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo
+from ._output import answer, count, progress, say, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registrytool.instruments.headers import BadFile
+    from registrytool.instruments.ingest import IngestReport
+    from registrytool.instruments.visits import VisitReport
+
+app = typer.Typer(no_args_is_help=True, help="Ingest raw files.")
+
+
+class Transfer(enum.StrEnum):
+    """How files get to their place."""
+
+    AUTO = "auto"
+    COPY = "copy"
+    MOVE = "move"
+    LINK = "link"
+    HARDLINK = "hardlink"
+    SYMLINK = "symlink"
+    RELSYMLINK = "relsymlink"
+    DIRECT = "direct"
+    IN_PLACE = "in-place"
+
+
+class Existing(enum.StrEnum):
+    """What to do with files that are ingested already."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    UPDATE = "update"
+
+
+TransferOption = Annotated[
+    Transfer,
+    typer.Option("--transfer", help="How files get to their place; auto: in place if they are there, else link."),
+]
+InstrumentOption = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time)
+    typer.Option(
+        "--instrument", metavar="NAME|FILE", help="Definition of an instrument.  [default: by the name in the headers]"
+    ),
+]
+
+
+@app.command("ingest")
+def ingest(
+    context: typer.Context,
+    repo: Repo,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="FITS files, folders, and _index.json files.", show_default=False),
+    ],
+    instrument: InstrumentOption = None,
+    run: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--run", metavar="NAME", help="Run for the datasets.  [default: that of the definition]"),
+    ] = None,
+    transfer: TransferOption = Transfer.AUTO,
+    pattern: Annotated[
+        str, typer.Option("--pattern", metavar="REGEX", help="Names of the files that are taken from folders.")
+    ] = r".*\.fits?(\.fz|\.gz)?",
+    existing: Annotated[Existing, typer.Option("--existing", help="What to do with files that are ingested.")] = (
+        Existing.FAIL
+    ),
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that is wrong.")] = False,
+    processes: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--processes", "-j", metavar="N", min=1, help="Processes that read headers.  [default: all]"),
+    ] = None,
+    visits: Annotated[bool, typer.Option("--define-visits", help="Define the visits of the exposures too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    db: Db = None,
+    namespace: Namespace = None,
+    content: ContentFolder = None,
+    output: OutputFormat = None,
+) -> None:
+    """Ingest raw files: exposure records, datasets, and files in the datastore; exit code 4 if some are left out.
+
+    A file that is wrong is reported, and does not stop the rest.  The same command goes on where a run was stopped,
+    with --existing skip.
+    """
+    from registrytool.catalog import Catalog
+    from registrytool.config import Content
+    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.headers import find_files
+    from registrytool.instruments.ingest import IngestOptions, ingest_raws
+    from registrytool.instruments.placement import Transfer as Way
+    from registrytool.instruments.visits import VisitOptions, define_visits
+    from registrytool.repository import open_repository
+
+    repository = open_repository(repo, db=db, namespace=namespace)
+    catalog = Catalog(Content.find(content))
+    definitions = tuple(load_definition(name) for name in instrument or ())
+    options = IngestOptions(definitions, run, Way(transfer.value), existing.value, fail_fast, processes, dry_run)
+    found = find_files(files, pattern)
+    done: list[VisitReport] = []
+    with progress(context) as events:
+        report = ingest_raws(repository, found, options, progress=events, catalog=catalog)
+        if visits and not dry_run:
+            for name in dict.fromkeys(i for i, _ in report.all_exposures):
+                own = next((d for d in definitions if d.name == name), None) or load_definition(name)
+                numbers = tuple(e for i, e in report.all_exposures if i == name)
+                done.append(define_visits(repository, own, VisitOptions(exposures=numbers), catalog=catalog))
+    data: dict[str, Any] = {"repository": repository.name, **report.to_dict()}
+    if visits:
+        data["visits"] = [v.to_dict() for v in done]
+    answer(context, output, data, lambda: _show(report, done))
+    if report.bad:
+        raise typer.Exit(4)
+
+
+def _show(report: IngestReport, visits: Sequence[VisitReport]) -> None:
+    show_bad(report.bad)
+    if report.recovered:
+        tell(f"Removed {count(report.recovered, 'file')} of a run that was killed.")
+    say(
+        f"{'Nothing was changed. It would be: ' if report.dry_run else ''}{count(report.datasets, 'dataset')} and "
+        f"{count(report.exposures, 'exposure')} new, {count(report.updated, 'exposure')} changed, "
+        f"{count(report.skipped, 'dataset')} skipped, {count(len(report.bad), 'file')} left out."
+    )
+    for one in visits:
+        say(f"{one.instrument}: {count(one.visits, 'visit')} defined, {one.existing} there already.")
+
+
+def show_bad(bad: Sequence[BadFile]) -> None:
+    """Tell which files were left out, and why."""
+    for one in bad:
+        tell(f"{one.file}: {one.reason}")
