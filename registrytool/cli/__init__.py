@@ -38,6 +38,9 @@ _MODULES = {
     "raw": "raw",
     "visit": "visit",
     "photodiode": "photodiode",
+    "instrument": "instrument",
+    "skymap": "skymap",
+    "doctor": "doctor",
 }
 
 

@@ -62,6 +62,7 @@ ContentFolder = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 BackupTo = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--backup", metavar="PATH", help="File or folder for the backup; by default beside the registry."),

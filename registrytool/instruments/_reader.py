@@ -65,7 +65,10 @@ def read_definition(path: Path) -> InstrumentDefinition:
     detector_max = top.integer("detector_max", required=True, low=1)
     warnings: list[str] = []
     filters = _filters(top, name, faults, warnings)
-    detectors = _detectors(top, name, detector_max, faults)
+    detectors = _detectors(top, name, faults)
+    beyond = [str(d.id) for d in detectors if detector_max is not None and not 0 <= d.id < detector_max]
+    if beyond:
+        warnings.append(f"the numbers of the detectors {', '.join(beyond)} are not within 0 and detector_max")
     systems, default = _visit_systems(top)
     definition = InstrumentDefinition(
         name=name,
@@ -129,20 +132,18 @@ def _filters(top: Entry, instrument: str, faults: Faults, warnings: list[str]) -
     return tuple(result)
 
 
-def _detectors(top: Entry, instrument: str, limit: int | None, faults: Faults) -> tuple[Detector, ...]:
+def _detectors(top: Entry, instrument: str, faults: Faults) -> tuple[Detector, ...]:
     result = []
     by_id: dict[int, str] = {}
     by_name: dict[str, str] = {}
     for path, node in top.items("detectors", required=True):
         entry = Entry(node, path, faults, _DETECTOR)
-        number = entry.integer("id", required=True)
+        number = entry.value("id", int, required=True)
         name = entry.text("full_name", required=True, limit=_NAME)
         if number is not None:
             if number in by_id:
                 entry.fault("id", f"{number} is the number of {by_id[number]} too; a number belongs to one detector")
             by_id.setdefault(number, path)
-            if limit is not None and number >= limit:
-                entry.fault("id", f"is {number}, and must be below detector_max, which is {limit}")
         if name is not None:
             if name in by_name:
                 entry.fault("full_name", f"{name} is the name of {by_name[name]} too; a name belongs to one detector")

@@ -364,6 +364,12 @@ def find_definition(name: str | Path) -> Path:
     return path
 
 
+def universe_file(namespace: str) -> Path | None:
+    """Return the file with the universe of a namespace that comes with registrytool, `None` if there is none."""
+    path = _bundled().parent / "universes" / f"{namespace}.yaml"
+    return path if path.is_file() else None
+
+
 def load_definition(name: str | Path) -> InstrumentDefinition:
     """Load the definition of an instrument.
 

@@ -138,7 +138,7 @@ def iter_records(
     elif where:
         checked = shape.check(where, f"find records of {element}", session.dialect)
         query = query.where(*(table.c[n] == v for n, v in shape.to_columns(checked, session.dialect).items()))
-    with session.connection.execution_options(stream_results=True).execute(query) as result:
+    with session.connection.execute(query, execution_options={"stream_results": True}) as result:
         for row in result.yield_per(1000).mappings():
             yield shape.from_columns(dict(row))
 

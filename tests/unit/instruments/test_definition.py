@@ -101,10 +101,14 @@ def test_a_shared_alias_is_a_warning_and_the_first_filter_counts(tmp_path: Path)
     assert found.band("open") == "white"
 
 
+def test_detectors_beyond_their_limit_are_a_warning(tmp_path: Path) -> None:
+    found = load_definition(write(tmp_path, GOOD.replace("detector_max: 10", "detector_max: 1")))
+    assert found.warnings == ("the numbers of the detectors 1 are not within 0 and detector_max",)
+
+
 def test_all_faults_of_a_file_are_named_together(tmp_path: Path) -> None:
     text = (
         GOOD.replace("visit_max: 1000", "visit_max: many")
-        .replace("detector_max: 10", "detector_max: 1")
         .replace("full_name: R_0", "full_name: R_1")
         .replace("id: 0,", "id: 1,")
         .replace("physical_filter: r2", "physical_filter: empty")
@@ -116,9 +120,7 @@ def test_all_faults_of_a_file_are_named_together(tmp_path: Path) -> None:
         "line 21, filters[1].lambda: is not a field; there can be physical_filter, band, aliases, wavelength_nm, doc",
         "line 21, filters[1].wavelength_nm: must be two positive numbers, the shorter wavelength first",
         "line 21, filters[1].physical_filter: empty is the name of filters[0] too; a name belongs to one filter",
-        "line 23, detectors[0].id: is 1, and must be below detector_max, which is 1",
         "line 24, detectors[1].id: 1 is the number of detectors[0] too; a number belongs to one detector",
-        "line 24, detectors[1].id: is 1, and must be below detector_max, which is 1",
         "line 24, detectors[1].full_name: R_1 is the name of detectors[0] too; a name belongs to one detector",
         "line 7, visit_systems: in-pairs is not one; there are one-to-one, by-group-metadata, by-seq-start-end",
         "line 4, visit_max: is the text many, and must be a whole number",

@@ -1,0 +1,190 @@
+"""What is odd about the instruments of a registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from registrytool.errors import RegistryStateError
+from registrytool.maintain.records import load_records
+from registrytool.models import to_plain
+
+from .definition import bundled_definitions, load_definition
+from .register import compare_instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from registrytool.maintain.session import Session
+
+    from .definition import InstrumentDefinition
+
+#: Limits of instruments, and the elements whose numbers they bound.
+_LIMITS = (("detector_max", "detector"), ("visit_max", "visit"), ("exposure_max", "exposure"))
+#: How many things a sentence names.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFinding:
+    """Something odd.
+
+    Attributes
+    ----------
+    check : `str`
+        Which check found it.
+    instrument : `str`
+        The instrument; several are joined by commas.
+    message : `str`
+        One sentence.
+    hint : `str`
+        What to do about it.
+    """
+
+    check: str
+    instrument: str
+    message: str
+    hint: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dict(to_plain(self))
+
+
+def registered_instruments(session: Session) -> list[dict[str, Any]]:
+    """Return the instruments of a registry with the numbers of their filters and detectors."""
+    if "instrument" not in session.universe:
+        return []
+
+    def counts(element: str) -> dict[str, int]:
+        if element not in session.universe:
+            return {}
+        table = session.table(element)
+        query = sa.select(table.c.instrument, sa.func.count()).group_by(table.c.instrument)
+        return {str(name): int(number) for name, number in map(tuple, session.rows(query))}
+
+    filters, detectors = counts("physical_filter"), counts("detector")
+    return [
+        {
+            "name": row["name"],
+            "class_name": row["class_name"],
+            "filters": filters.get(row["name"], 0),
+            "detectors": detectors.get(row["name"], 0),
+        }
+        for row in load_records(session, "instrument")
+    ]
+
+
+def check_instruments(
+    session: Session, definitions: Sequence[InstrumentDefinition] | None = None
+) -> list[InstrumentFinding]:
+    """Check the instruments of a registry.
+
+    Parameters
+    ----------
+    session : `Session`
+        The registry.
+    definitions : `~collections.abc.Sequence` [`InstrumentDefinition`], optional
+        What instruments should be; by default the definitions that come with registrytool.
+
+    Returns
+    -------
+    findings : `list` [`InstrumentFinding`]
+        What was found.
+    """
+    if "instrument" not in session.universe:
+        return []
+    known = {row["name"]: row for row in load_records(session, "instrument")}
+    if definitions is None:
+        definitions = [load_definition(name) for name in bundled_definitions() if name in known]
+    wanted = {d.name: d for d in definitions}
+    return [
+        *_without_band(session),
+        *_beyond_limits(session, wanted),
+        *_same_obs_id(session),
+        *_contradictions(session, [d for name, d in wanted.items() if name in known]),
+    ]
+
+
+def _without_band(session: Session) -> Iterator[InstrumentFinding]:
+    if "physical_filter" not in session.universe:
+        return
+    table = session.table("physical_filter")
+    missing = sa.or_(table.c.band.is_(None), table.c.band == "")
+    query = sa.select(table.c.instrument, table.c.name).where(missing).order_by(table.c.instrument, table.c.name)
+    for instrument, name in map(tuple, session.rows(query)):
+        message = f"The filter {name} of {instrument} has no band."
+        yield InstrumentFinding("filter-without-band", instrument, message, "Set it with 'registrytool record update'.")
+
+
+def _beyond_limits(session: Session, wanted: dict[str, InstrumentDefinition]) -> Iterator[InstrumentFinding]:
+    instrument = session.table("instrument")
+    for field, element in _LIMITS:
+        if field not in instrument.c or element not in session.universe:
+            continue
+        table = session.table(element)
+        query = (
+            sa.select(table.c.instrument, table.c.id, instrument.c[field])
+            .join(instrument, instrument.c.name == table.c.instrument)
+            .where(sa.or_(table.c.id < 0, table.c.id >= instrument.c[field]))
+            .order_by(table.c.instrument, table.c.id)
+        )
+        found: dict[tuple[str, int], list[int]] = {}
+        for name, number, limit in map(tuple, session.rows(query)):
+            # Some instruments are defined so.
+            meant = element == "detector" and name in wanted and any(d.id == number for d in wanted[name].detectors)
+            if not meant:
+                found.setdefault((name, limit), []).append(number)
+        for (name, limit), numbers in found.items():
+            message = (
+                f"The {element} numbers {_some(numbers)} of {name} are not within 0 and {field}, which is {limit}."
+            )
+            hint = (
+                "Identifiers that are packed from such numbers are ambiguous; raise the limit or correct the numbers."
+            )
+            yield InstrumentFinding("number-out-of-range", name, message, hint)
+
+
+def _same_obs_id(session: Session) -> Iterator[InstrumentFinding]:
+    for element in ("exposure", "visit"):
+        if element not in session.universe or "obs_id" not in session.table(element).c:
+            continue
+        table = session.table(element)
+        twice = sa.select(table.c.obs_id).group_by(table.c.obs_id).having(sa.func.count() > 1)
+        query = (
+            sa.select(table.c.obs_id, table.c.instrument, table.c.id)
+            .where(table.c.obs_id.in_(twice))
+            .order_by(table.c.obs_id, table.c.instrument, table.c.id)
+        )
+        found: dict[str, list[tuple[str, int]]] = {}
+        for obs_id, instrument, number in map(tuple, session.rows(query)):
+            found.setdefault(obs_id, []).append((instrument, number))
+        for obs_id, places in found.items():
+            listed = ", ".join(f"{number} of {instrument}" for instrument, number in places)
+            names = ", ".join(dict.fromkeys(instrument for instrument, _ in places))
+            message = f"The observation {obs_id} is there more than once: {element} {listed}."
+            yield InstrumentFinding("same-obs-id", names, message, "Remove the one that was ingested by mistake.")
+
+
+def _contradictions(session: Session, definitions: Sequence[InstrumentDefinition]) -> Iterator[InstrumentFinding]:
+    for definition in definitions:
+        try:
+            # A repository that was registered earlier can lack filters, and that is no contradiction.
+            differences = [d for d in compare_instrument(session, definition) if d.field]
+        except RegistryStateError as error:
+            yield InstrumentFinding("contradiction", definition.name, error.message, error.hint or "")
+            continue
+        if differences:
+            listed = _some([str(d) for d in differences], "; ")
+            message = f"{definition.name} contradicts its definition: {listed}."
+            hint = (
+                f"'registrytool instrument diff' shows all; 'registrytool instrument update' changes {definition.name}."
+            )
+            yield InstrumentFinding("contradiction", definition.name, message, hint)
+
+
+def _some(items: Sequence[Any], separator: str = ", ") -> str:
+    shown = separator.join(str(item) for item in items[:_SHOWN])
+    return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
