@@ -43,7 +43,7 @@ class NewIds(enum.StrEnum):
 
 
 EmptyTrash = Annotated[
-    bool, typer.Option("--empty-trash", help="Delete the files at once, and all else that is in the trash.")
+    bool, typer.Option("--empty-trash", help="Delete the files at once, instead of leaving them in the trash.")
 ]
 
 
@@ -338,7 +338,7 @@ def _prune(
         with progress(context) as shown:
             apply_prune(repository, plan, catalog=catalog, progress=shown)
             if empty:
-                emptied = empty_trash(repository, catalog=catalog, progress=shown)
+                emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=shown)
     _tell_skipped(plan.skipped)
     data = {
         "registry": repository.name,

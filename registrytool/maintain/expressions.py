@@ -232,8 +232,8 @@ _TOKENS = re.compile(
 )
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = ("AND", "OR", "NOT", "IN", "IS", "NULL", "OVERLAPS", "TRUE", "FALSE")
-#: A list longer than this is a mistake, or is better given as a file of identifiers.
-_MAX_DEPTH = 100
+#: How many levels of parentheses and signs may lie within each other.
+_MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,9 +488,9 @@ class _Parser:
 
     def _primary(self, token: _Token) -> Node:
         if token.kind == "number":
-            return Literal(_number(token.text), token.position)
+            return Literal(self._number(token), token.position)
         if token.kind == "string":
-            return Literal(token.text[1:-1].replace("''", "'"), token.position)
+            return Literal(self._text(token), token.position)
         if token.kind == "time":
             return self._time(token)
         if token.word in ("NULL", "TRUE", "FALSE"):
@@ -518,7 +518,7 @@ class _Parser:
         if pattern.kind != "string":
             raise self.expected("a pattern in quotes", pattern)
         self.expect(")")
-        return Glob(operand, pattern.text[1:-1].replace("''", "'"), token.position)
+        return Glob(operand, self._text(pattern), token.position)
 
     def _item(self) -> Literal | Time | Range:
         token = self.token
@@ -547,7 +547,7 @@ class _Parser:
         token = self.take()
         if token.kind != "number":
             raise self.expected("a number, a string or a range such as 1..5", token)
-        value = _number(token.text)
+        value = self._number(token)
         return -value if negative else value
 
     def _whole(self) -> int:
@@ -578,6 +578,14 @@ class _Parser:
         except (ConfigurationError, ArithmeticError):
             raise ExpressionError(self.text, token.position, f"{written!r} is not a time", hint=hint) from None
 
+    def _number(self, token: _Token) -> int | float:
+        value = int(token.text) if token.text.isdecimal() and len(token.text) < 20 else float(token.text)
+        # What no column can hold, a driver could not send either.
+        if (value > 2**63 - 1 and token.text.isdecimal()) or value == float("inf"):
+            raise ExpressionError(self.text, token.position, f"the number {token.text} is too large")
+        return value
 
-def _number(text: str) -> int | float:
-    return int(text) if text.isdecimal() else float(text)
+    def _text(self, token: _Token) -> str:
+        if "\x00" in token.text:
+            raise ExpressionError(self.text, token.position, "a string cannot have the sign of number 0")
+        return token.text[1:-1].replace("''", "'")

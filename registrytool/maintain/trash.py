@@ -20,13 +20,14 @@ from .datastore import LOCATION, TRASH, Datastore, load_datastores
 from .session import change, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from registrytool.catalog import Catalog
     from registrytool.progress import Progress
     from registrytool.repository import Repository
 
     from .datasets import DatasetId
+    from .idlist import IdList
     from .session import Session
 
 #: Datasets whose files are deleted in one transaction; elsewhere each file takes a while.
@@ -144,6 +145,7 @@ def _stores(repository: Repository) -> dict[str, Datastore]:
 def empty_trash(
     repository: Repository,
     *,
+    ids: IdList | None = None,
     catalog: Catalog | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -154,6 +156,8 @@ def empty_trash(
     ----------
     repository : `Repository`
         The repository; its ``butler.yaml`` says where the files are.
+    ids : `IdList`, optional
+        Datasets of which the files are deleted; by default all that are in the trash.
     catalog : `Catalog`, optional
         The content.
     dry_run : `bool`, optional
@@ -178,12 +182,13 @@ def empty_trash(
         entries = list_trash(session)
         if dry_run:
             for store in stores.values():
-                _dry(session, store, tally)
+                for found in _batches(session, store, ids):
+                    _count(session, store, found, tally)
     unknown = tuple(e.datastore for e in entries if e.datastore not in stores)
     if not dry_run:
         for entry in entries:
             if entry.datastore in stores:
-                _empty(repository, stores[entry.datastore], entry.datasets, catalog, progress, tally)
+                _empty(repository, stores[entry.datastore], ids, entry.datasets, catalog, progress, tally)
     return TrashReport(
         tally.datasets,
         tally.files["deleted"],
@@ -194,51 +199,57 @@ def empty_trash(
     )
 
 
-def _dry(session: Session, store: Datastore, tally: _Tally) -> None:
-    last = None
-    while ids := _next(session, store, last):
-        last = ids[-1]
-        tally.datasets += len(ids)
-        found = _files(session, store, ids)
-        tally.files.update(deleted=len(found.owned), kept=len(found.kept))
+def _count(session: Session, store: Datastore, ids: Sequence[DatasetId], tally: _Tally) -> None:
+    found = _files(session, store, ids)
+    tally.datasets += len(ids)
+    tally.files.update(deleted=len(found.owned), kept=len(found.kept))
 
 
 def _empty(
     repository: Repository,
     store: Datastore,
+    ids: IdList | None,
     total: int,
     catalog: Catalog | None,
     progress: Progress,
     tally: _Tally,
 ) -> None:
     artifacts = Artifacts(store)
+    total = total if ids is None else min(total, len(ids))
     done = 0
 
     def work(session: Session) -> None:
         nonlocal done
-        last = None
-        # What cannot be deleted stays; going on behind it, everything is looked at once.
-        while ids := _next(session, store, last, lock=True):
-            last = ids[-1]
-            failed = _delete(session, store, artifacts, ids, tally)
+        for found in _batches(session, store, ids, lock=True):
+            failed = _delete(session, store, artifacts, found, tally)
             session.commit()
-            tally.datasets += len(ids) - len(failed)
-            done += len(ids)
+            tally.datasets += len(found) - len(failed)
+            done += len(found)
             progress.rows(TRASH, min(done, total), total)
 
     change(repository, f"empty the trash of {repository.name}", work, catalog=catalog)
 
 
-def _next(session: Session, store: Datastore, last: Any, *, lock: bool = False) -> list[DatasetId]:
-    """Return the next datasets in the trash; what another session is at is left to it."""
+def _batches(
+    session: Session, store: Datastore, ids: IdList | None, *, lock: bool = False
+) -> Iterator[list[DatasetId]]:
+    """Go through what is in the trash; what another session is at is left to it."""
     trash = session.table(TRASH)
-    query = sa.select(trash.c.dataset_id).where(trash.c.datastore_name == store.name)
-    if last is not None:
-        query = query.where(trash.c.dataset_id > last)
-    query = query.order_by(trash.c.dataset_id).limit(_BATCH if store.is_local else _BATCH_REMOTE)
+    size = _BATCH if store.is_local else _BATCH_REMOTE
+    query = sa.select(trash.c.dataset_id).where(trash.c.datastore_name == store.name).order_by(trash.c.dataset_id)
     if lock:
         query = query.with_for_update(skip_locked=True)
-    return list(session.connection.scalars(query))
+    if ids is not None:
+        for part in ids.parts(size):
+            found = list(session.connection.scalars(query.where(trash.c.dataset_id.in_(part))))
+            if found:
+                yield found
+        return
+    # What cannot be deleted stays; going on behind it, everything is looked at once.
+    found = list(session.connection.scalars(query.limit(size)))
+    while found:
+        yield found
+        found = list(session.connection.scalars(query.where(trash.c.dataset_id > found[-1]).limit(size)))
 
 
 @dataclass(slots=True)
