@@ -8,6 +8,7 @@ from registrytool.create import CreateOptions, create_repository
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.repository import open_repository
 from registrytool.verify import verify_registry
+from tests.support.content_states import CATALOG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ SETTINGS = {"2": {"has_simulated": "0"}}
 def make(place: Place, *targets: str, universe: Path | None = None, catalog: Catalog | None = None) -> Repository:
     """Make a registry."""
     options = CreateOptions(db=place.url, namespace=place.namespace, at=targets, universe=universe)
-    create_repository(place.folder, options, catalog=catalog)
+    create_repository(place.folder, options, catalog=catalog or CATALOG)
     # The password is not in butler.yaml.
     return open_repository(str(place.folder), db=place.url)
 
@@ -42,12 +43,12 @@ def target(version: ComponentVersion) -> str:
 def migrate(repository: Repository, *targets: str, **settings: str) -> MigrationReport:
     """Migrate a registry without a backup, losses accepted."""
     options = MigrateOptions(targets=targets, settings=settings, accept_loss=True, backup=False)
-    return apply_migration(repository, options)
+    return apply_migration(repository, options, catalog=CATALOG)
 
 
 def assert_clean(repository: Repository, state: State | None = None) -> None:
     """Check that a registry is what its versions promise, and that these are the wanted ones."""
-    verification = verify_registry(repository)
+    verification = verify_registry(repository, catalog=CATALOG)
     assert [str(d) for d in verification.differences] == []
     assert verification.notes == ()
     if state is not None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import Catalog
 from registrytool.check.rows import CALIBRATION, GROUPS, RECORD_TABLES, Filler, TableContent, fill_tables
 from registrytool.check.rows import read_content as read_tables
 from registrytool.database import Database
+from tests.support.content_states import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from registrytool.catalog import Catalog
     from registrytool.repository import Repository
 
 __all__ = ["CALIBRATION", "GROUPS", "RECORD_TABLES", "Filler", "TableContent", "fill_registry", "read_content"]
@@ -31,7 +32,7 @@ def fill_registry(
         fill_tables(
             connection,
             database.namespace,
-            catalog or Catalog(),
+            catalog or CATALOG,
             never_null=never_null,
             groups=groups,
             calibration=calibration,
