@@ -73,11 +73,14 @@ class Subject:
         The content as it was, to judge what has changed since (``--against``).
     laboratory : `Laboratory` or `None`
         Databases in which steps can be run.
+    unreleased : `bool`
+        Whether only those steps are run that are not released yet.
     """
 
     content: Content
     base: Content | None = None
     laboratory: Laboratory | None = None
+    unreleased: bool = False
 
     @cached_property
     def sources(self) -> Sources:

@@ -33,6 +33,7 @@ from registrytool.structure import Structure, differences
 from registrytool.universe import Universe
 
 from .expectations import Case, insert_case, read_cases, wrong_rows
+from .lock import read_lock
 from .rows import Filler, TableContent, read_content, usual_groups
 
 if TYPE_CHECKING:
@@ -158,6 +159,9 @@ def run_trials(laboratory: Laboratory, subject: Subject) -> Iterator[Trial]:
     try:
         # Steps that lie below the content are somebody else's to check.
         edges = [e for e in subject.history.edges() if e.revision.path.is_relative_to(subject.content.root)]
+        if subject.unreleased:
+            released = read_lock(subject.content).files
+            edges = [e for e in edges if subject.relative(e.revision.path) not in released]
         states = {edge.revision.id: start_states(subject.catalog, edge) for edge in edges}
     except RegistryToolError:
         return

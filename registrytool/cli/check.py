@@ -50,6 +50,9 @@ def check(
     release: Annotated[
         bool, typer.Option("--release", help="If nothing is found, add all new files to the list of released ones.")
     ] = False,
+    unreleased: Annotated[
+        bool, typer.Option("--unreleased", help="Of the steps, run only those that are not released yet.")
+    ] = False,
     static: Annotated[bool, typer.Option("--static", help="Only read the files; run no step.")] = False,
     require_postgresql: Annotated[
         bool, typer.Option("--require-postgresql", help="It is a finding that PostgreSQL cannot be had.")
@@ -107,6 +110,7 @@ def check(
                 postgresql_url=postgresql,
                 require_postgresql=require_postgresql,
                 databases=() if static else ("sqlite", "postgresql"),
+                unreleased=unreleased,
                 select=select,
                 ignore=ignore,
                 progress=shown,

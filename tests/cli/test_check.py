@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from registrytool.check.lock import release
 from registrytool.check.rules import all_rules
 from registrytool.check.waivers import read_waivers
 from tests.unit.check.broken import V1_TO_V2, V2_TO_V3, Broken
@@ -114,6 +115,20 @@ def test_check_lists_the_rules(run: Run) -> None:
     assert " RT112   missing_downgrade " in outcome.stdout
     answer = json.loads(run("--format", "json", "check", "--rules").stdout)
     assert [r["code"] for r in answer["rules"]] == [rule.CODE for _, rule in all_rules()]
+
+
+def test_check_of_unreleased_steps_leaves_out_those_in_the_lock(toy: Broken, run: Run) -> None:
+    quick = ("--quiet", "check", "--content", "toy", "--select", "RT306", "--unreleased", "--format", "json")
+    rows = V1_TO_V2.replace(".py", ".rows.yaml")
+    toy.edit(rows, "{id: 2, long: false", "{id: 2, long: true")
+    toy.write("schemas/waivers.yaml", "- {rule: RT301, object: x, difference: y, approval: RFC-1, by: CCB,\n"
+              "   when: 2024-01-01, until: 2999-01-01, why: so}\n")  # fmt: skip
+    outcome = run(*quick)
+    assert {f["path"] for f in json.loads(outcome.stdout)["findings"]} == {V1_TO_V2}
+    release(toy.content)
+    outcome = run(*quick, "--select", "RT301", "--select", "RT504")
+    assert outcome.exit_code == 0, outcome.stdout
+    assert "Steps that are released were not run." in json.loads(outcome.stdout)["notes"]
 
 
 # -- wrong use ------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_the_action_demands_postgresql(toy: Broken) -> None:
 def test_the_workflow_of_the_page_gives_inputs_that_exist() -> None:
     workflow = snippet(".github/workflows/registry.yaml")
     assert True in workflow  # "on" is a truth value in YAML 1.1, and GitHub knows
-    (step,) = (s for s in workflow["jobs"]["check"]["steps"] if "registrytool@" in s.get("uses", ""))
+    (step,) = (s for s in workflow["jobs"]["check"]["steps"] if "OWNER/REPOSITORY@" in s.get("uses", ""))
     assert step["with"].keys() <= ACTION["inputs"].keys()
     (upload,) = (s for s in workflow["jobs"]["check"]["steps"] if "sarif" in s.get("uses", ""))
     assert upload["with"]["sarif_file"] == ACTION["inputs"]["sarif"]["default"]
