@@ -68,6 +68,7 @@ def _run_for_alembic(context: Any) -> None:
         with database.write(f"migrate {name}") as connection:
             inspection = inspect(connection, database.namespace, catalog, where=name)
             inspection.recorded.check_stamps()
+            inspection.recorded.check_online(name)
             history = History(catalog.content)
             unknown = sorted(settings.keys() - {o for r in history.revisions.values() for o in r.options})
             if unknown:

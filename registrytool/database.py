@@ -52,9 +52,9 @@ _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).dig
 _BETWEEN = "registrytool between transactions"
 
 
-def lock_keys(namespace: str | None) -> tuple[int, int]:
-    """Return the two halves of the key of the advisory lock of a namespace."""
-    key = hashlib.blake2b(str(namespace).encode(), digest_size=4).digest()
+def lock_keys(namespace: str | None, what: str = "") -> tuple[int, int]:
+    """Return the two halves of the key of the advisory lock of a namespace, or of something in it."""
+    key = hashlib.blake2b(str(namespace).encode(), digest_size=4, person=what.encode()).digest()
     return _LOCK_CLASS, int.from_bytes(key, "big", signed=True)
 
 
@@ -316,11 +316,43 @@ class Database:
         self._prepare(connection, wait_s)
 
     @contextmanager
-    def _advisory_lock(self, wanted: str, wait_s: float, *, shared: bool) -> Iterator[sa.Connection]:
+    def online(self, wanted: str, *, wait_s: float) -> Iterator[sa.Connection]:
+        """Open a connection for an online run, which no second one can have; the caller begins its transactions.
+
+        The run lock is not held: others may change rows and make tables meanwhile.
+
+        Parameters
+        ----------
+        wanted : `str`
+            What is going to be done, for the sentence when it cannot be.
+        wait_s : `float`
+            How long to wait for another online run, in seconds.
+
+        Raises
+        ------
+        RegistryBusyError
+            Another online run is going on.
+        """
+        with (
+            self._advisory_lock(wanted, wait_s, shared=False, what="online"),
+            self._connected(self._engine(writeable=True, purpose=wanted)) as connection,
+        ):
+            try:
+                yield connection
+            except DBAPIError as error:
+                _rollback(connection)
+                raise self._translate(error, wanted) from error
+
+    def busy(self, wanted: str) -> RegistryBusyError:
+        """Return the error that lists who has locks on tables of the namespace."""
+        return self._busy(wanted, "%")
+
+    @contextmanager
+    def _advisory_lock(self, wanted: str, wait_s: float, *, shared: bool, what: str = "") -> Iterator[sa.Connection]:
         function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
         with self._connected(self._engine(writeable=True, purpose=wanted)) as connection:
             lock = connection.execution_options(isolation_level="AUTOCOMMIT")
-            keys = dict(zip("ab", lock_keys(self.namespace), strict=True))
+            keys = dict(zip("ab", lock_keys(self.namespace, what), strict=True))
             deadline = time.monotonic() + wait_s
             # Asking again is safer than waiting in the server: a waiting session holds a snapshot that concurrent
             # index builds of the holder would wait for.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .drift import classify, load_drift
 from .introspect import read_structure
+from .naming import is_helper
 from .state import STAMPS, Recorded, read_recorded
 from .structure import Structure, differences, from_metadata
 from .universe import Universe, same_universe
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
     from .catalog import Catalog
     from .models import Difference
+
+
+#: Known drift: objects of an online migration that is under way.
+ONLINE_DRIFT = "online-migration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,12 @@ def inspect(connection: sa.Connection, namespace: str | None, catalog: Catalog, 
 def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: Structure) -> Inspection:
     """Compare a structure with the snapshot of the state that a registry says it has."""
     listed: list[Difference] = []
+    online: list[Difference] = []
     notes: list[str] = []
     for difference in differences(expected, found):
+        if recorded.online is not None and difference.aspect == "unexpected" and is_helper(difference.name):
+            online.append(dataclasses.replace(difference, drift=ONLINE_DRIFT))
+            continue
         if difference.kind == "table" and difference.aspect == "unexpected":
             if difference.name != STAMPS:
                 notes.append(f"table {difference.name} does not belong to the registry")
@@ -86,5 +96,5 @@ def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: St
     universe = Universe(recorded.universe)
     kinds = load_drift(catalog.content)
     return Inspection(
-        recorded, expected, found, tuple(classify(listed, kinds.values(), expected, universe)), tuple(notes)
+        recorded, expected, found, (*classify(listed, kinds.values(), expected, universe), *online), tuple(notes)
     )

@@ -6,29 +6,27 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from .backup import back_up, backup_path, require_backup_tool
 from .butler_yaml import set_manager
 from .catalog import CONFIGURATIONS, Catalog
 from .database import Database
-from .errors import ConfigurationError, RegistryDriftError, RegistryStateError, RegistryToolError
-from .history import History
-from .inspection import Inspection, inspect
+from .errors import ConfigurationError, RegistryToolError
+from .inspection import inspect
 from .models import MigrationReport, Plan, StepWork
-from .planner import make_plan
+from .preparation import check_owner, plan_run, table_rows
 from .progress import NullProgress, Progress
 from .releases import Releases
-from .runner import Run
 from .script import MigrationScript, write_script
 from .snapshot import RegistryRecord, read_strangers
-from .targets import parse_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import sqlalchemy as sa
+
     from .repository import Repository
+    from .runner import Run
 
 #: Megabytes that one second of writing tables again handles, to say about how long locks are held; measured by
 #: scripts/benchmark on a small machine, so that real servers are faster.
@@ -136,7 +134,15 @@ def offline_script(
         A step cannot be written as SQL.
     """
     catalog, options = catalog or Catalog(), options or MigrateOptions()
-    run = _planned(record.inspection(catalog), record.namespace, options, catalog, NullProgress())
+    run = plan_run(
+        record.inspection(catalog),
+        record.namespace,
+        catalog,
+        options.targets,
+        options.settings,
+        accept_loss=options.accept_loss,
+        where=name,
+    )
     return write_script(run, registry=name, strangers=record.strangers)
 
 
@@ -258,108 +264,19 @@ def _prepare(
     inspection = inspect(connection, database.namespace, catalog, where=repository.name)
     if before is not None and inspection == before.inspection:
         return before
-    run = _planned(inspection, database.namespace, options, catalog, progress)
+    run = plan_run(
+        inspection,
+        database.namespace,
+        catalog,
+        options.targets,
+        options.settings,
+        accept_loss=options.accept_loss,
+        progress=progress,
+        where=repository.name,
+    )
     run.rows = table_rows(connection, database.namespace, inspection)
-    if database.dialect == "postgresql":
-        _check_owner(connection, database, run)
+    check_owner(connection, run)
     return run
-
-
-def _planned(
-    inspection: Inspection, namespace: str | None, options: MigrateOptions, catalog: Catalog, progress: Progress
-) -> Run:
-    """Plan, and check what can be checked without the database."""
-    inspection.recorded.check_stamps()
-    missing = [d.name for d in inspection.differences if d.kind == "extension"]
-    if missing:
-        message = f"The database lacks the extension {', '.join(missing)}, which the Butler needs."
-        raise RegistryStateError(message, hint=f"Ask an administrator to run: CREATE EXTENSION {missing[0]};")
-    history = History(catalog.content)
-    state = inspection.recorded.state
-    plan = make_plan(history, state, parse_targets(options.targets, state, catalog))
-    if inspection.unknown:
-        raise RegistryDriftError([str(d) for d in inspection.unknown])
-    _check_settings(plan, history, options.settings)
-    return Run(catalog, plan, inspection, namespace, options.settings, options.accept_loss, progress)
-
-
-def _check_settings(plan: Plan, history: History, settings: Mapping[str, str]) -> None:
-    known: dict[str, str] = {}
-    for step in plan.steps:
-        revision = history.revisions[step.revision]
-        if step.options:
-            known.update(revision.options)
-            for name in revision.required_options:
-                if name not in settings:
-                    message = f"The step {step.name} needs the option {name}: {revision.options[name]}."
-                    raise ConfigurationError(message, hint=f"Set it with --set {name}=VALUE.")
-    known.update({name: "" for r in history.revisions.values() for name in r.options})
-    unknown = sorted(settings.keys() - known.keys())
-    if unknown:
-        message = f"No step has an option {', '.join(unknown)}."
-        raise ConfigurationError(message, hint=f"Known options: {', '.join(sorted(known)) or 'none'}.")
-
-
-def _check_owner(connection: sa.Connection, database: Database, run: Run) -> None:
-    """Check that all tables that change belong to the user: found on the way, that is found late.
-
-    Raises
-    ------
-    RegistryStateError
-        A table belongs to somebody else.
-    """
-    names = run.locked_tables()
-    rows = connection.execute(
-        sa.text(
-            "SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class AS c "
-            "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = :namespace AND c.relname = ANY(:names) AND NOT pg_has_role(c.relowner, 'USAGE')"
-        ),
-        {"namespace": database.namespace, "names": names},
-    ).all()
-    if rows:
-        message = f"The table {rows[0][0]} belongs to {rows[0][1]}, and so do {len(rows) - 1} more tables that change."
-        if len(rows) == 1:
-            message = f"The table {rows[0][0]} belongs to {rows[0][1]}, and it must change."
-        raise RegistryStateError(message, hint="Connect as its owner, or let an administrator change the owner.")
-
-
-def table_rows(connection: sa.Connection, namespace: str | None, inspection: Inspection) -> dict[str, int]:
-    """Estimate the number of rows of each table.
-
-    Statistics are used where there are some (PostgreSQL); on SQLite the highest row number is looked up, which is
-    exact for tables from which nothing was deleted.
-
-    Returns
-    -------
-    rows : `dict` [`str`, `int`]
-        Number of rows by table.
-    """
-    if connection.dialect.name == "postgresql":
-        found = connection.execute(
-            sa.text(
-                "SELECT c.relname, CASE WHEN c.reltuples < 0 THEN 0 ELSE c.reltuples END FROM pg_class AS c "
-                "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = :namespace AND c.relkind = 'r'"
-            ),
-            {"namespace": namespace},
-        )
-        return {name: int(rows) for name, rows in found}
-    quote = connection.dialect.identifier_preparer.quote
-    parts = [
-        f"SELECT '{name.replace(chr(39), chr(39) * 2)}', (SELECT max(rowid) FROM {quote(name)})"
-        for name in sorted(inspection.recorded.tables)
-        if name in inspection.expected.tables
-    ]
-    result: dict[str, int] = {}
-    # SQLite limits the number of terms of a compound query to 500.
-    for start in range(0, len(parts), 400):
-        result.update(
-            {
-                name: int(rows or 0)
-                for name, rows in connection.exec_driver_sql(" UNION ALL ".join(parts[start : start + 400]))
-            }
-        )
-    return result
 
 
 def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool) -> MigrationReport:

@@ -40,6 +40,24 @@ def shrink(name: str, dialect: str) -> str:
     return f"{name[: limit - 9]}_{digest}"
 
 
+#: What the names of objects begin with that exist only while an online migration is under way.
+HELPER = "registrytool_"
+
+
+def helper_name(kind: str, *parts: str) -> str:
+    """Return the name of an object of an online migration, which fits whatever the parts are."""
+    name = f"{HELPER}{kind}_{'_'.join(parts)}"
+    if len(name.encode()) <= MAX_IDENTIFIER["postgresql"]:
+        return name
+    digest = hashlib.blake2b("\0".join((kind, *parts)).encode(), digest_size=8).hexdigest()
+    return f"{name.encode()[:46].decode(errors='ignore')}_{digest}"
+
+
+def is_helper(name: str) -> bool:
+    """Return whether an object belongs to an online migration."""
+    return name.startswith(HELPER)
+
+
 def revision_id(component: str, implementation: str | None = None, version: str | None = None) -> str:
     """Compute the identifier of a revision.
 

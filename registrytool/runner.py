@@ -316,7 +316,7 @@ class Run:
         self.progress.phase("repairing known drift")
         with _translated(lambda: "repair of known drift"):
             self.repair(ConnectionExecutor(connection))
-        self._check(connection, self.first_snapshot(), "repair of known drift")
+        self.check(connection, self.first_snapshot(), "repair of known drift")
 
     def repair(self, executor: Executor, *, plain: bool = False) -> None:
         """Turn the structure that was found into the one of the snapshot."""
@@ -375,7 +375,7 @@ class Run:
             yield step
             # Alembic has run the script and written its row when it asks for the next step.
             self.record(connection, planned, after)
-            self._check(connection, after, planned.name)
+            self.check(connection, after, planned.name)
             self.committed.extend(current.step.committed)
             elapsed = time.monotonic() - started
             self.step_s.append(elapsed)
@@ -397,7 +397,7 @@ class Run:
             text = config_text(config) if config is not None else None
             write_attribute(executor, self.namespace, CONFIGURATIONS["obscore-config"], text)
 
-    def _check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
+    def check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
         """Compare the registry with a snapshot.
 
         Raises
@@ -420,7 +420,7 @@ class Run:
         if self.dialect == "sqlite":
             self._check_keys(connection, inspection)
         if self.plan.steps or self.inspection.differences:
-            self._write_log(connection)
+            self.write_log(connection)
 
     def write_stamps_and_digests(self, executor: Executes, state: State, universe: Mapping[str, Any]) -> None:
         """Bring ``alembic_version``, and the digests of tables where the versions have them, to a state."""
@@ -465,7 +465,8 @@ class Run:
             details["docs"] = self.lost_docs
         return details
 
-    def _write_log(self, connection: sa.Connection) -> None:
+    def write_log(self, connection: sa.Connection) -> None:
+        """Write down what this run did."""
         now = datetime.datetime.now(datetime.UTC)
         details = self.log_details(now.isoformat(timespec="seconds").replace("+00:00", "Z"), whoami())
         stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")

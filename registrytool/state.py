@@ -34,6 +34,7 @@ PATCHES = frozenset(
 LOG_PREFIX = "registrytool.log."
 #: Attributes that hold the state of an online migration.
 ONLINE_PREFIX = "registrytool.online."
+ONLINE_RUN = f"{ONLINE_PREFIX}run"
 _MANAGER = "config:registry.managers."
 
 
@@ -63,6 +64,29 @@ class Recorded:
         """Revisions in ``alembic_version`` that contradict ``butler_attributes``."""
         roots = {revision_id(c) for c in (*MANAGERS, *CONFIGURATIONS, "obscore")}
         return tuple(sorted((self.stamps or frozenset()) - self.expected_stamps - roots - PATCHES))
+
+    @property
+    def online(self) -> Mapping[str, Any] | None:
+        """What is recorded of the online migration that is under way, `None` if there is none."""
+        text = self.attributes.get(ONLINE_RUN)
+        return _parse_config(text, f"The attribute {ONLINE_RUN}") if text is not None else None
+
+    def check_online(self, where: str) -> None:
+        """Check that no online migration is under way.
+
+        Raises
+        ------
+        RegistryStateError
+            There is one, and the sentence says how to end it.
+        """
+        run = self.online
+        if run is not None:
+            message = f"An online migration of {where} is under way (step {run.get('step')}, {run.get('phase')})."
+            raise RegistryStateError(
+                message,
+                hint=f"Finish it with 'registrytool migrate {where} --resume', or go back with "
+                f"'registrytool migrate {where} --abort'.",
+            )
 
     def check_stamps(self) -> None:
         """Check that ``alembic_version`` does not contradict ``butler_attributes``.

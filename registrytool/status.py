@@ -63,7 +63,7 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
                 component, version.implementation, version.version, newest.version, steps, revision, stamped
             )
         )
-    notes.extend(_notes(recorded))
+    notes.extend(_notes(recorded, repository.name))
     readers, writers = Releases(catalog).readers_and_writers(recorded.state)
     return Status(
         repository.name,
@@ -85,10 +85,17 @@ def _newest(catalog: Catalog, version: ComponentVersion, where: str) -> Componen
     return catalog.newest(version.component, version.implementation)
 
 
-def _notes(recorded: Recorded) -> list[str]:
-    if recorded.stamps is None:
-        return ["not stamped: no alembic_version table (registrytool does not need it)"]
+def _notes(recorded: Recorded, where: str) -> list[str]:
     notes = []
+    if recorded.online is not None:
+        run = recorded.online
+        notes.append(
+            f"an online migration is under way since {run.get('since')}: step {run.get('step')}, {run.get('phase')}; "
+            f"'registrytool migrate {where} --resume' goes on, --abort goes back"
+        )
+    if recorded.stamps is None:
+        notes.append("not stamped: no alembic_version table (registrytool does not need it)")
+        return notes
     missing = recorded.expected_stamps - recorded.stamps
     if recorded.foreign_stamps:
         foreign = ", ".join(recorded.foreign_stamps)
@@ -159,6 +166,7 @@ def stamp_registry(
     with database.write(f"stamp {repository.name}", wait_s=wait_s) as connection:
         inspection = inspect(connection, database.namespace, catalog, where=repository.name)
         recorded = inspection.recorded
+        recorded.check_online(repository.name)
         if inspection.unknown:
             raise RegistryDriftError([str(d) for d in inspection.unknown])
         if not purge:

@@ -101,6 +101,7 @@ def repair_registry(
     with database.read() as connection:
         before = inspect(connection, database.namespace, catalog, where=repository.name)
     before.recorded.check_stamps()
+    before.recorded.check_online(repository.name)
     if not before.differences:
         return _result(repository, before)
     if before.unknown:
@@ -114,6 +115,7 @@ def repair_registry(
         Run(catalog, plan, before, database.namespace).hold_writers(connection)
         before = inspect(connection, database.namespace, catalog, where=repository.name)
         before.recorded.check_stamps()
+        before.recorded.check_online(repository.name)
         if target is not None:
             back_up(database, target, progress)
         Run(catalog, plan, before, database.namespace, settings or {}, progress=progress).apply(connection)

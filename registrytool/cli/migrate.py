@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, RepoOrNone, Settings, Wait, Yes
+from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, RepoOrNone, Settings, Yes
 from ._output import answer, confirmed, count, parse_settings, progress, say, show_table, tell
 
 if TYPE_CHECKING:
     from registrytool.models import MigrationReport, PlannedStep
+    from registrytool.online.operation import OnlineReport
     from registrytool.script import MigrationScript
 
     from ._options import Format
@@ -56,7 +57,32 @@ def migrate(
         bool, typer.Option("--accept-loss", help="Permit steps down that lose information.")
     ] = False,
     yes: Yes = False,
-    wait: Wait = 5.0,
+    online: Annotated[
+        bool, typer.Option("--online", help="While others read and write; on PostgreSQL, step by step, no backup.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the online migration under way.")] = False,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="Take back what the online migration under way built.")
+    ] = False,
+    hold_contract: Annotated[
+        bool, typer.Option("--hold-contract", help="Online: stop before the exchange; --resume finishes.")
+    ] = False,
+    batch_rows: Annotated[
+        int, typer.Option("--batch-rows", metavar="ROWS", min=1, help="Online: rows filled in one transaction.")
+    ] = 2000,
+    pause: Annotated[
+        float, typer.Option("--pause", metavar="SECONDS", min=0, help="Online: pause after each batch.")
+    ] = 0.02,
+    wait: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="How long to wait for a lock. [default: 5, online 60]",
+            show_default=False,
+        ),
+    ] = None,
     db: Db = None,
     namespace: Namespace = None,
     content: ContentFolder = None,
@@ -77,6 +103,14 @@ def migrate(
         ("--plan", "--sql", plan and sql),
         ("--backup", "--no-backup", backup and no_backup),
         ("REPO", "--from-snapshot", repo and from_snapshot),
+        ("--online", "--plan", online and plan),
+        ("--online", "--sql", online and sql),
+        ("--online", "--step-by-step", online and step_by_step),
+        ("--online", "--backup", online and backup),
+        ("--online", "--resume", online and resume),
+        ("--online", "--abort", online and abort),
+        ("--resume", "--abort", resume and abort),
+        ("--abort", "--hold-contract", abort and hold_contract),
     ):
         if both:
             message = f"The options {one} and {other} exclude each other."
@@ -88,7 +122,7 @@ def migrate(
         accept_loss=accept_loss,
         backup=not no_backup,
         backup_to=backup,
-        wait_s=wait,
+        wait_s=5.0 if wait is None else wait,
         step_by_step=step_by_step,
     )
     if from_snapshot is not None:
@@ -102,6 +136,32 @@ def migrate(
         message = "No registry was named."
         raise ConfigurationError(message, hint="Name the repository, or with --sql its record by --from-snapshot.")
     repository = open_repository(repo, db=db, namespace=namespace)
+    if online or resume or abort:
+        from registrytool.online.engine import Pace
+        from registrytool.online.operation import OnlineOptions, abort_online, migrate_online, resume_online
+
+        for name, given in (("--to", to), ("--set", settings)):
+            if given and not online:
+                message = f"The option {name} belongs to --online: what was begun keeps its targets and settings."
+                raise ConfigurationError(message, hint="Leave it out.")
+        asked = OnlineOptions(
+            options.targets,
+            options.settings,
+            accept_loss=accept_loss,
+            hold=hold_contract,
+            pace=Pace(batch_rows, pause),
+            wait_s=60.0 if wait is None else wait,
+        )
+        if online:
+            confirmed(f"Migrate {repository.name} online?", yes=yes)
+        operation = abort_online if abort else resume_online if resume else migrate_online
+        with progress(context) as shown:
+            result = operation(repository, asked, catalog=catalog, progress=shown)
+        answer(context, output, result.to_dict(), lambda: _show_online(result))
+        return
+    if hold_contract:
+        message = "The option --hold-contract belongs to --online or --resume."
+        raise ConfigurationError(message, hint="Add one of them, or leave it out.")
     if sql:
         _show_script(context, output, migration_script(repository, options, catalog=catalog))
         return
@@ -173,6 +233,19 @@ def _show_script(context: typer.Context, output: Format | None, script: Migratio
         "script": script.text,
     }
     answer(context, output, data, lambda: say(script.text.rstrip("\n")))
+
+
+def _show_online(result: OnlineReport) -> None:
+    for step, exchange_s in zip(result.steps, result.exchange_s, strict=True):
+        say(f"{step}: done, others were kept out for {exchange_s:.2f} s.")
+    if result.aborted is not None:
+        say(f"{result.registry}: what was built for {result.aborted} is taken away.")
+    elif result.held is not None:
+        say(f"{result.held} is ready for its exchange: 'registrytool migrate {result.registry} --resume' finishes.")
+    elif not result.steps:
+        say(f"{result.registry} is there already: nothing to do.")
+    else:
+        say(f"{result.registry}: migrated online and verified in {result.elapsed_s:.1f} s.")
 
 
 def _show_done(done: MigrationReport) -> None:

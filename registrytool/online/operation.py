@@ -1,0 +1,384 @@
+"""Online migrations as operations: begin, go on, hold before the exchange, go back."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from registrytool.catalog import Catalog
+from registrytool.database import Database, whoami
+from registrytool.drift import load_drift
+from registrytool.errors import ConfigurationError, PlanError, RegistryStateError
+from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
+from registrytool.introspect import read_structure
+from registrytool.models import Plan, _Model
+from registrytool.preparation import check_owner, plan_run, table_rows
+from registrytool.progress import NullProgress, Progress
+from registrytool.reshape import Reshape
+from registrytool.runner import REGISTERING, Run, Scripts
+from registrytool.state import ATTRIBUTES, ONLINE_PREFIX, ONLINE_RUN, read_attributes, table_names, write_attribute
+from registrytool.step import ConnectionExecutor
+
+from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers
+from .engine import Engine, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import sqlalchemy as sa
+
+    from registrytool.repository import Repository
+    from registrytool.step import Snapshot
+
+_REPAIR = "repair of known drift"
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineOptions:
+    """What the user asks of an online migration."""
+
+    targets: Sequence[str] = ("newest",)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    accept_loss: bool = False
+    hold: bool = False
+    pace: Pace = field(default_factory=Pace)
+    wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineReport(_Model):
+    """What an online migration did.
+
+    ``held`` names the step that waits for its exchange; ``exchange_s`` says how long each exchange kept others out.
+    """
+
+    registry: str
+    steps: tuple[str, ...]
+    held: str | None = None
+    aborted: str | None = None
+    exchange_s: tuple[float, ...] = ()
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One step, or the repair that comes before the first one."""
+
+    name: str
+    run: Run
+    origin: Snapshot
+    after: Snapshot
+    work: Work
+    effects: Effects
+
+
+class _ChangedError(Exception):
+    """Somebody made tables since the step was built; it is built again for them."""
+
+
+def migrate_online(
+    repository: Repository,
+    options: OnlineOptions | None = None,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> OnlineReport:
+    """Begin an online migration and bring it to its end, or to its exchange.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    options : `OnlineOptions`, optional
+        What is wanted.
+    catalog : `Catalog`, optional
+        The content.
+    progress : `Progress`, optional
+        Is told what happens.
+
+    Returns
+    -------
+    report : `OnlineReport`
+        What was done.
+
+    Raises
+    ------
+    PlanError
+        A step cannot run online; nothing was written.
+    RegistryStateError
+        An online migration is under way already, or the registry is not fit for one.
+    RegistryBusyError
+        Others had a lock for too long; ``resume_online`` goes on.
+    """
+    operation = _Operation(repository, options or OnlineOptions(), catalog, progress)
+    return operation.start()
+
+
+def resume_online(
+    repository: Repository,
+    options: OnlineOptions | None = None,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> OnlineReport:
+    """Go on with the online migration that is under way; targets and settings are those with which it began.
+
+    Raises
+    ------
+    RegistryStateError
+        There is none.
+    """
+    return _Operation(repository, options or OnlineOptions(), catalog, progress).resume()
+
+
+def abort_online(
+    repository: Repository,
+    options: OnlineOptions | None = None,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> OnlineReport:
+    """Take away what the online migration that is under way has built; steps that are finished stay.
+
+    Raises
+    ------
+    RegistryStateError
+        There is none.
+    """
+    return _Operation(repository, options or OnlineOptions(), catalog, progress).abort()
+
+
+def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
+    """Say of each step of a plan why it cannot run online; nothing if it can."""
+    before, result = run.first_snapshot(), {}
+    scripts = Scripts(run.catalog.content)
+    for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
+        effects = Effects()
+        run.write_down(planned, before, after, effects, scripts, accept_loss=True, kind=CapturedStep)
+        result[planned.name] = derive(before.structure, before, after, effects).obstacles
+        before = after
+    return result
+
+
+class _Operation:
+    def __init__(
+        self, repository: Repository, options: OnlineOptions, catalog: Catalog | None, progress: Progress | None
+    ) -> None:
+        self.repository = repository
+        self.options = options
+        self.catalog = catalog or Catalog()
+        self.progress = progress or NullProgress()
+        self.database = Database.of(repository)
+        self.done: list[str] = []
+        self.exchange_s: list[float] = []
+        self.began = time.monotonic()
+        if self.database.dialect != "postgresql":
+            message = f"{repository.name} is on SQLite, where a migration keeps everybody else out."
+            raise ConfigurationError(message, hint="Migrate it without --online.")
+
+    # -- what the user asks -----------------------------------------------
+
+    def start(self) -> OnlineReport:
+        wanted = f"migrate {self.repository.name} online"
+        with self.database.online(wanted, wait_s=self.options.wait_s) as connection:
+            with connection.begin():
+                inspection = self._inspect(connection)
+                inspection.recorded.check_online(self.repository.name)
+                run = self._plan(inspection, connection)
+                refusals = {name: why for name, why in online_obstacles(run).items() if why}
+                if repair := self._repair_obstacles(inspection):
+                    refusals = {_REPAIR: repair, **refusals}
+                if refusals:
+                    listed = "; ".join(f"{name}: {', and '.join(why)}" for name, why in refusals.items())
+                    message = f"{len(refusals)} of the steps cannot run online: {listed}."
+                    hint = "Do them without --online while the repository is closed; --to plans to the version before."
+                    raise PlanError(message, hint=hint)
+                if not run.plan.steps and not inspection.differences:
+                    return self._report()
+                self._next(run, connection)
+                record = self._record_of(run)
+            engine = self._engine(connection, wanted)
+            engine.briefly(lambda: self._write_record(connection, record), exclusive=True)
+            return self._go_on(engine, record, hold=self.options.hold)
+
+    def resume(self) -> OnlineReport:
+        wanted = f"resume the online migration of {self.repository.name}"
+        with self.database.online(wanted, wait_s=self.options.wait_s) as connection:
+            record = self._require_record(connection)
+            return self._go_on(self._engine(connection, wanted), record, hold=self.options.hold)
+
+    def abort(self) -> OnlineReport:
+        wanted = f"abort the online migration of {self.repository.name}"
+        with self.database.online(wanted, wait_s=self.options.wait_s) as connection:
+            record = self._require_record(connection)
+            engine = self._engine(connection, wanted)
+            self._phase(engine, record, "abort")
+            with connection.begin():
+                names = table_names(connection, self.database.namespace)
+            engine.take_away(names)
+            engine.briefly(lambda: engine.forget(ONLINE_PREFIX), exclusive=True)
+        return replace(self._report(), aborted=str(record["step"]))
+
+    # -- reading ----------------------------------------------------------
+
+    def _engine(self, connection: sa.Connection, wanted: str) -> Engine:
+        return Engine(connection, self.database, wanted, self.options.pace, self.options.wait_s, progress=self.progress)
+
+    def _inspect(self, connection: sa.Connection) -> Inspection:
+        return inspect(connection, self.database.namespace, self.catalog, where=self.repository.name)
+
+    def _plan(self, inspection: Inspection, connection: sa.Connection, record: Mapping[str, Any] | None = None) -> Run:
+        """Plan as if there were no helpers."""
+        recorded = replace(
+            inspection.recorded,
+            attributes={n: v for n, v in inspection.recorded.attributes.items() if not n.startswith(ONLINE_PREFIX)},
+        )
+        bare = replace(
+            inspection,
+            recorded=recorded,
+            found=without_helpers(inspection.found),
+            differences=tuple(d for d in inspection.differences if d.drift != ONLINE_DRIFT),
+        )
+        asked = self.options
+        run = plan_run(
+            bare,
+            self.database.namespace,
+            self.catalog,
+            record["targets"] if record is not None else asked.targets,
+            record["settings"] if record is not None else asked.settings,
+            accept_loss=bool(record["accept_loss"]) if record is not None else asked.accept_loss,
+            progress=self.progress,
+            where=self.repository.name,
+        )
+        run.rows = table_rows(connection, self.database.namespace, bare)
+        check_owner(connection, run)
+        return run
+
+    def _repair_obstacles(self, inspection: Inspection) -> tuple[str, ...]:
+        kinds = load_drift(self.catalog.content)
+        names = sorted({d.drift for d in inspection.differences if d.drift and kinds[d.drift].prepare})
+        return tuple(f"{name} needs rows that must be computed first" for name in names)
+
+    def _next(self, run: Run, connection: sa.Connection) -> _Stage:
+        """Return the next stage of a run, after everything that it refuses."""
+        first = run.first_snapshot()
+        found = run.inspection.found
+        if run.inspection.differences:
+            alone = replace(run, plan=Plan(run.plan.start, run.plan.start, ()), step_s=[], lost_docs={})
+            return _Stage(_REPAIR, alone, first, first, derive(found, first, first, Effects()), Effects())
+        one = run.first_step()
+        (planned,) = one.plan.steps
+        after = one.snapshots[0]
+        effects = Effects(look=ConnectionExecutor(connection))
+        one.write_down(planned, first, after, effects, accept_loss=one.accept_loss, kind=CapturedStep)
+        return _Stage(planned.name, one, first, after, derive(found, first, after, effects), effects)
+
+    # -- the record -------------------------------------------------------
+
+    def _record_of(self, run: Run) -> dict[str, Any]:
+        names = {s.component for s in run.plan.steps}
+        ends = {name: run.plan.end.get(name) for name in sorted(names)}
+        targets = [f"{n}={v.implementation}/{v.version}" if v is not None else f"{n}=none" for n, v in ends.items()]
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {
+            "targets": targets,
+            "settings": dict(self.options.settings),
+            "accept_loss": self.options.accept_loss,
+            "step": _REPAIR if run.inspection.differences else run.plan.steps[0].name,
+            "phase": "begin",
+            "since": now,
+            "who": whoami(),
+        }
+
+    def _write_record(self, connection: sa.Connection, record: Mapping[str, Any]) -> None:
+        write_attribute(connection, self.database.namespace, ONLINE_RUN, json.dumps(record))
+
+    def _require_record(self, connection: sa.Connection) -> dict[str, Any]:
+        with connection.begin():
+            record = self._inspect(connection).recorded.online
+        if record is None:
+            message = f"There is no online migration of {self.repository.name} under way."
+            raise RegistryStateError(message, hint="'registrytool migrate --online' begins one.")
+        return dict(record)
+
+    def _phase(self, engine: Engine, record: dict[str, Any], phase: str) -> None:
+        if record["phase"] != phase:
+            record["phase"] = phase
+            engine.briefly(lambda: self._write_record(engine.connection, record))
+        self.progress.phase(phase)
+
+    # -- going on ---------------------------------------------------------
+
+    def _go_on(self, engine: Engine, record: dict[str, Any], *, hold: bool) -> OnlineReport:
+        connection = engine.connection
+        while True:
+            with connection.begin():
+                run = self._plan(self._inspect(connection), connection, record)
+                stage = self._next(run, connection) if run.plan.steps or run.inspection.differences else None
+            if stage is None:
+                engine.briefly(lambda: engine.forget(ONLINE_PREFIX), exclusive=True)
+                return self._report()
+            if stage.work.obstacles:
+                message = f"The step {stage.name} cannot run online any more: {', and '.join(stage.work.obstacles)}."
+                raise PlanError(message, hint="Go back with --abort, and migrate while the repository is closed.")
+            record["step"] = stage.name
+            self.progress.step_started(stage.name, 1, max(1, len(run.plan.steps)))
+            engine.build(stage.work, partial(self._phase, engine, record))
+            if hold:
+                self._phase(engine, record, "held before its exchange")
+                return replace(self._report(), held=stage.name)
+            self._phase(engine, record, "exchange")
+            try:
+                engine.briefly(partial(self._exchange, engine, stage, record), self._tables(stage), exclusive=True)
+            except _ChangedError:
+                continue
+            self.done.append(stage.name)
+            self.progress.step_finished(stage.name, time.monotonic() - self.began)
+
+    def _tables(self, stage: _Stage) -> list[str]:
+        """Return the tables that nobody may use during the exchange; nobody may read of attributes meanwhile."""
+        built = set(stage.work.tables)
+        changed = set(stage.run.locked_tables()) - {ATTRIBUTES}
+        registering = REGISTERING & stage.run.inspection.recorded.tables
+        return sorted(built | changed | registering)
+
+    def _exchange(self, engine: Engine, stage: _Stage, record: dict[str, Any]) -> None:
+        began = time.monotonic()
+        connection, run, namespace = engine.connection, stage.run, self.database.namespace
+        recorded = run.inspection.recorded
+        present = {n: v for n, v in read_attributes(connection, namespace).items() if not n.startswith(ONLINE_PREFIX)}
+        if present != recorded.attributes or table_names(connection, namespace) != recorded.tables:
+            raise _ChangedError
+        engine.exchange(stage.work)
+        found = ours(read_structure(connection, namespace), stage.origin.structure, stage.after.structure)
+        rest = Reshape(
+            found, None, stage.after.metadata, renames=stage.effects.renames, structure=stage.after.structure
+        )
+        executor = ConnectionExecutor(connection)
+        rest.create(executor)
+        rest.alter(executor)
+        rest.drop(executor)
+        for statement in attribute_statements(stage.effects):
+            connection.execute(statement)
+        for planned in run.plan.steps:
+            run.record(connection, planned, stage.after)
+        run.write_stamps_and_digests(connection, stage.after.state, stage.after.universe)
+        run.step_s[:] = [time.monotonic() - self.began for _ in run.plan.steps]
+        run.write_log(connection)
+        engine.forget()
+        record["phase"] = "begin"
+        self._write_record(connection, record)
+        run.check(connection, stage.after, stage.name)
+        self.exchange_s.append(round(time.monotonic() - began, 3))
+
+    def _report(self) -> OnlineReport:
+        return OnlineReport(
+            self.repository.name,
+            tuple(self.done),
+            exchange_s=tuple(self.exchange_s),
+            elapsed_s=time.monotonic() - self.began,
+        )
