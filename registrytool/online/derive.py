@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
@@ -22,7 +22,7 @@ from registrytool.structure import DIALECTS, ForeignKey, Index, Structure, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from registrytool.reshape import Fill, Refusal, Renames
+    from registrytool.reshape import Fill, Refusal, Renames, Sources
     from registrytool.step import Snapshot
 
 
@@ -94,8 +94,10 @@ class Work:
 class Effects:
     """What the script of a step asks for; its executor collects statements instead of executing them."""
 
+    live: ClassVar[bool] = False
     fill: Fill = field(default_factory=dict)
     renames: Renames = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
     statements: list[Any] = field(default_factory=list)
     asks: bool = False
     look: Any = None
@@ -108,6 +110,15 @@ class Effects:
         """Note that the step asks for rows."""
         self.asks = True
         return self.look.fetch(statement) if self.look is not None else ()
+
+    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:  # noqa: ARG002
+        """Note that the step asks for rows."""
+        self.asks = True
+        return iter(())
+
+    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:  # noqa: ARG002
+        """Note that the step makes rows."""
+        self.asks = True
 
     def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
         """Refuse if a query has rows, where there is a database to ask."""
@@ -125,11 +136,13 @@ class CapturedStep(Step):
     def create_tables(self) -> None:
         """Do nothing: new tables are made at the exchange."""
 
-    def reshape(self, *, fill: Fill | None = None, renames: Renames | None = None) -> None:
+    def reshape(
+        self, *, fill: Fill | None = None, renames: Renames | None = None, sources: Sources | None = None
+    ) -> None:
         """Keep what new columns are filled with and which get another name."""
         effects = self._executor
         assert isinstance(effects, Effects)  # noqa: S101 (made together)
-        effects.fill, effects.renames = fill or {}, renames or {}
+        effects.fill, effects.renames, effects.joined = fill or {}, renames or {}, frozenset(sources or ())
 
 
 def without_helpers(structure: Structure) -> Structure:
@@ -250,7 +263,10 @@ class _Derivation:
     def _row_expression(self, table: str, name: str, value: sa.ColumnElement[Any]) -> str | None:
         """Return an expression of the row that a trigger sees as NEW."""
         columns = self.origin.table(table).c
-        for element in iterate(value):
+        elements = list(iterate(value))
+        if table in self.effects.joined:
+            elements.append(sa.select())
+        for element in elements:
             foreign = isinstance(element, sa.Column) and element.table.name != table
             if isinstance(element, sa.Select | sa.CompoundSelect) or foreign:
                 self.obstacles.append(

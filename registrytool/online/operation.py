@@ -13,6 +13,7 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database, whoami
 from registrytool.drift import load_drift
 from registrytool.errors import ConfigurationError, PlanError, RegistryStateError
+from registrytool.history import History
 from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
 from registrytool.introspect import read_structure
 from registrytool.models import Plan, _Model
@@ -155,11 +156,14 @@ def abort_online(
 def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
     """Say of each step of a plan why it cannot run online; nothing if it can."""
     before, result = run.first_snapshot(), {}
+    history = History(run.catalog.content)
     scripts = Scripts(run.catalog.content)
     for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
         effects = Effects()
         run.write_down(planned, before, after, effects, scripts, accept_loss=True, kind=CapturedStep)
-        result[planned.name] = derive(before.structure, before, after, effects).obstacles
+        computes = history.revisions[planned.revision].computes
+        found = derive(before.structure, before, after, effects).obstacles
+        result[planned.name] = (computes, *found) if computes is not None else found
         before = after
     return result
 

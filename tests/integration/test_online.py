@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,3 +121,369 @@ def _implied(repository: Repository) -> set[tuple[str, str]]:
     with Database.of(repository).read() as connection:
         recorded = inspect(connection, repository.namespace, CATALOG, where="the test").recorded
     return {(e.name, name) for e in Universe(recorded.universe) for name in e.implied}
+
+
+# -- with others ------------------------------------------------------------------
+
+
+def connected(repository: Repository) -> psycopg2.extensions.connection:
+    url = repository.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = psycopg2.connect(url, application_name="an old client")
+    quoted = str(repository.namespace).replace('"', '""')
+    with connection.cursor() as cursor:
+        cursor.execute(f'SET search_path TO "{quoted}"')
+    connection.commit()
+    return connection
+
+
+@pytest.fixture
+def many(online_place: Place) -> Repository:
+    """Make a registry of datasets 1.0.0 and dimensions 6.0.0 with 3000 datasets."""
+    repository = make(online_place, "w_2023_32", "dimensions=6.0.0")
+    fill_datasets(online_place.url, online_place.namespace, 3000)
+    return repository
+
+
+class OldWriter(threading.Thread):
+    """Stores, dates anew and removes datasets as clients of datasets 1.0.0 do, until it is told to stop."""
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__()
+        self.connection = connected(repository)
+        self.expected: dict[str, str] = {}
+        self.stopped = threading.Event()
+        self.error: Exception | None = None
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute("SELECT id::text, dataset_type_id, run_id, ingest_date::text FROM dataset ORDER BY id")
+            rows = cursor.fetchall()
+        self.expected = {row[0]: row[3] for row in rows}
+        self.old = [row[0] for row in rows]
+        self.kind, self.run_key = rows[0][1], rows[0][2]
+
+    def run(self) -> None:
+        number = 0
+        try:
+            while not self.stopped.is_set():
+                with self.connection, self.connection.cursor() as cursor:
+                    number += 1
+                    self._write(cursor, number)
+                time.sleep(0.001)
+        except Exception as error:  # noqa: BLE001 (the test looks at it)
+            self.error = error
+
+    def _write(self, cursor: Any, number: int) -> None:
+        new = str(uuid.uuid4())
+        date = f"2024-02-{number % 28 + 1:02d} 12:00:00.{number:06d}"
+        cursor.execute(
+            "INSERT INTO dataset (id, dataset_type_id, run_id, ingest_date) VALUES (%s, %s, %s, %s) "
+            "RETURNING ingest_date::text",
+            (new, self.kind, self.run_key, date),
+        )
+        (self.expected[new],) = cursor.fetchone()
+        other = self.old[number * 7 % len(self.old)]
+        if other in self.expected:
+            cursor.execute(
+                "UPDATE dataset SET ingest_date = %s WHERE id = %s RETURNING ingest_date::text", (date, other)
+            )
+            (self.expected[other],) = cursor.fetchone()
+        gone = self.old[number * 11 % len(self.old)]
+        if number % 3 == 0 and gone in self.expected:
+            cursor.execute("DELETE FROM dataset_location WHERE dataset_id = %s", (gone,))
+            cursor.execute("DELETE FROM file_datastore_records WHERE dataset_id = %s", (gone,))
+            cursor.execute("DELETE FROM dataset WHERE id = %s", (gone,))
+            del self.expected[gone]
+        # Defaults are the business of the database, as for every client of that version.
+        cursor.execute(
+            "INSERT INTO dataset (id, dataset_type_id, run_id) VALUES (%s, %s, %s) RETURNING ingest_date::text",
+            (str(uuid.uuid4()), self.kind, self.run_key),
+        )
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.join()
+        self.connection.close()
+        if self.error is not None:
+            raise self.error
+
+
+def dates(repository: Repository) -> dict[str, str]:
+    """Read all ingest dates as timestamps: since 2017, TAI is 37 s ahead."""
+    with contextlib.closing(connected(repository)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id::text, (timestamp '1970-01-01' + ((ingest_date - 37000000000) / 1000) * interval "
+            "'1 microsecond')::text FROM dataset"
+        )
+        return dict(cursor.fetchall())
+
+
+def test_nothing_that_old_clients_write_meanwhile_is_lost(many: Repository) -> None:
+    writer = OldWriter(many)
+    options = OnlineOptions(targets=("datasets=2.0.0",), pace=Pace(100, 0.02), hold=True)
+    writer.start()
+    held = migrate_online(many, options)
+    time.sleep(0.3)
+    assert held.held is not None
+    writer.stop()
+    assert len(writer.expected.keys() - set(writer.old)) > 10
+    late = OldWriter(many)
+    late.expected = writer.expected
+    late.start()
+    time.sleep(0.1)
+    late.stop()
+
+    report = resume_online(many)
+
+    assert report.steps == ("datasets ByDimensionsDatasetRecordStorageManagerUUID 1.0.0 -> 2.0.0",)
+    assert_clean(many)
+    found = dates(many)
+    assert {k: v for k, v in found.items() if k in late.expected} == late.expected
+    assert not {k for k in writer.old if k not in late.expected} & found.keys()
+
+
+def test_a_client_that_writes_during_the_exchange_waits_and_then_meets_the_new_version(many: Repository) -> None:
+    migrate_online(many, OnlineOptions(targets=("datasets=2.0.0",), hold=True))
+    writer = OldWriter(many)
+    writer.start()
+
+    resume_online(many)
+
+    with pytest.raises(psycopg2.Error, match="invalid input syntax for type bigint"):
+        writer.stop()
+    found = dates(many)
+    assert {k: v for k, v in found.items() if k in writer.expected}.keys() <= writer.expected.keys()
+    assert_clean(many)
+
+
+# -- what it says of itself ---------------------------------------------------------
+
+
+def test_a_held_migration_is_named_everywhere_and_others_are_refused(
+    many: Repository, online_place: Place, run: Run
+) -> None:
+    words = (online_place.url, "--namespace", online_place.namespace)
+    begun = run("migrate", *words, "--online", "--hold-contract", "--to", "datasets=2.0.0", "--yes")
+    assert begun.exit_code == 0, begun.stderr
+    step = "datasets ByDimensionsDatasetRecordStorageManagerUUID 1.0.0 -> 2.0.0"
+    shown = open_repository(online_place.url).name
+    assert begun.stdout == f"{step} is ready for its exchange: 'registrytool migrate {shown} --resume' finishes.\n"
+
+    status = run("status", *words)
+    assert f"step {step}, held before its exchange; 'registrytool migrate {shown} --resume' goes on" in status.stdout
+    verify = json.loads(run("verify", *words, "--format", "json").stdout)
+    assert {d["drift"] for d in verify["differences"]} == {"online-migration"}
+    assert verify["unknown"] == 0
+    assert verify["notes"] == []
+    sentence = (
+        f"Error: An online migration of {shown} is under way (step {step}, held before its exchange). Finish it with "
+        f"'registrytool migrate {shown} --resume', or go back with 'registrytool migrate {shown} --abort'."
+    )
+    for command in (
+        ("migrate", "--yes", "--no-backup"),
+        ("migrate", "--plan"),
+        ("migrate", "--sql"),
+        ("migrate", "--online"),
+        ("verify", "--repair", "--yes", "--no-backup"),
+        ("stamp",),
+    ):
+        outcome = run(command[0], *words, *command[1:])
+        assert (outcome.exit_code, outcome.stdout) == (3, ""), command
+        assert outcome.stderr.splitlines()[-1] == sentence, command
+
+    assert run("migrate", *words, "--resume").exit_code == 0
+    assert run("verify", *words).exit_code == 0
+    log = run("log", *words).stdout
+    assert step in log
+    for option in ("--resume", "--abort"):
+        assert run("migrate", *words, option) == (
+            3,
+            "",
+            f"Error: There is no online migration of {shown} under way. 'registrytool migrate --online' begins one.\n",
+        )
+
+
+@pytest.mark.parametrize("target", ["datasets=2.0.0", "dimensions=6.0.2"])
+def test_going_back_leaves_everything_exactly_as_it_was(many: Repository, target: str) -> None:
+    before, rows = everything(many), content(many)
+    migrate_online(many, OnlineOptions(targets=(target,), hold=True, pace=QUICK))
+    assert everything(many)[0] != before[0]
+
+    report = abort_online(many)
+
+    assert report.aborted is not None
+    assert everything(many) == before
+    assert content(many) == rows
+
+
+def test_steps_that_cannot_run_online_are_refused_before_the_first_write(online_place: Place, run: Run) -> None:
+    repository = make(online_place, "w_2022_12")
+    before = everything(repository)
+    words = (online_place.url, "--namespace", online_place.namespace, "--online", "--set", "has_simulated=0")
+
+    outcome = run("migrate", *words)
+
+    assert (outcome.exit_code, outcome.stdout) == (3, "")
+    said = outcome.stderr.splitlines()[-1]
+    assert said.startswith(
+        "Error: 2 of the steps cannot run online: dimensions-config daf_butler 1 -> 2: it changes rows"
+    )
+    assert "; dimensions-config daf_butler 5 -> 6: it changes rows of day_obs, group, visit by statements" in said
+    assert said.endswith("--to plans to the version before.")
+    assert everything(repository) == before
+
+
+def test_online_is_refused_on_sqlite(run: Run, tmp_path: Path) -> None:
+    run("create", tmp_path / "repo")
+    assert run("migrate", tmp_path / "repo", "--online") == (
+        2,
+        "",
+        (
+            f"Error: {tmp_path / 'repo'} is on SQLite, where a migration keeps everybody else out. "
+            "Migrate it without --online.\n"
+        ),
+    )
+
+
+def test_known_drift_is_repaired_online_first(many: Repository) -> None:
+    with contextlib.closing(connected(many)) as connection, connection, connection.cursor() as cursor:
+        # An unchecked key, a constraint that is missing, and what an interrupted concurrent build has left.
+        cursor.execute(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND "
+            "conrelid = 'dataset'::regclass AND confrelid = 'dataset_type'::regclass"
+        )
+        ((name, definition),) = cursor.fetchall()
+        cursor.execute(f"ALTER TABLE dataset DROP CONSTRAINT {name}")
+        cursor.execute(f"ALTER TABLE dataset ADD CONSTRAINT {name} {definition} NOT VALID")
+        cursor.execute("ALTER TABLE collection DROP CONSTRAINT collection_unq_name")
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'dataset_fkidx_run_id'::regclass")
+    kinds = {d.drift for d in verify_registry(many).differences}
+    assert kinds == {"constraint-not-validated", "collection-name-not-unique", "invalid-index"}
+
+    report = migrate_online(many, OnlineOptions(targets=("datasets=2.0.0",), pace=QUICK))
+    assert report.steps[0] == "repair of known drift"
+    assert_clean(many)
+
+
+def test_the_leftover_of_an_interrupted_index_build_is_built_again(many: Repository) -> None:
+    migrate_online(many, OnlineOptions(targets=("dimensions=6.0.1",), hold=True))
+    with contextlib.closing(connected(many)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false FROM pg_class AS c "
+            "WHERE c.oid = indexrelid AND c.relname LIKE 'registrytool%'"
+        )
+        assert cursor.rowcount > 1
+    resume_online(many)
+    assert_clean(many)
+
+
+def test_switching_to_uuids_is_refused_with_the_reason(online_place: Place, run: Run) -> None:
+    repository = make(online_place, "w_2021_10")
+    before = everything(repository)
+    target = "datasets=ByDimensionsDatasetRecordStorageManagerUUID/1.0.0"
+    outcome = run("migrate", online_place.url, "--namespace", online_place.namespace, "--online", "--to", target)
+    assert outcome.exit_code == 3
+    assert "cannot run online" in outcome.stderr
+    assert everything(repository) == before
+
+
+# -- locks and crashes --------------------------------------------------------------
+
+
+def started(repository: Repository, *words: str) -> subprocess.Popen[str]:
+    url = repository.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", PROGRAM, "migrate", url, "--namespace", str(repository.namespace), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def phase_of(repository: Repository) -> str:
+    with Database.of(repository).read() as connection:
+        record = read_attributes(connection, repository.namespace).get("registrytool.online.run", "{}")
+    return str(json.loads(record).get("phase"))
+
+
+def await_true(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "waited for a minute"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def in_the_way(repository: Repository, statement: str) -> Iterator[None]:
+    with contextlib.closing(connected(repository)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+        connection.rollback()
+
+
+def rows_filled(repository: Repository) -> int:
+    with Database.of(repository).read() as connection:
+        attributes = read_attributes(connection, repository.namespace)
+    return int(json.loads(attributes.get("registrytool.online.filled.dataset", '{"rows": 0}'))["rows"])
+
+
+#: Phase in which the run is killed, target, and what another session does to keep it there.
+MOMENTS = {
+    "expand": ("datasets=2.0.0", "SELECT count(*) FROM dataset"),
+    "backfill": ("datasets=2.0.0", None),
+    "build": ("dimensions=6.0.1", "LOCK TABLE visit_skypix_overlap IN ROW EXCLUSIVE MODE"),
+    "exchange": ("datasets=2.0.0", "SELECT count(*) FROM run"),
+}
+
+
+@pytest.mark.parametrize("end", ["resume", "abort"])
+@pytest.mark.parametrize("phase", MOMENTS)
+def test_a_run_that_is_killed_goes_on_or_goes_back(many: Repository, phase: str, end: str) -> None:
+    target, statement = MOMENTS[phase]
+    before, rows = everything(many), content(many)
+    if phase == "exchange":
+        migrate_online(many, OnlineOptions(targets=(target,), hold=True, pace=QUICK))
+        statement, words = "SELECT count(*) FROM dataset", ["--resume"]
+    else:
+        words = ["--online", "--to", target, "--yes", "--batch-rows", "100", "--pause", "0.05"]
+    with in_the_way(many, statement or "SELECT 1"):
+        process = started(many, *words)
+        await_true(lambda: phase_of(many) == phase)
+        if phase == "backfill":
+            await_true(lambda: rows_filled(many) >= 300)
+        else:
+            time.sleep(0.5)
+        assert phase_of(many) == phase
+        process.kill()
+        process.communicate(timeout=30)
+
+    if end == "abort":
+        abort_online(many)
+        assert everything(many) == before
+        assert content(many) == rows
+        return
+    resume_online(many, OnlineOptions(pace=QUICK))
+    assert_clean(many)
+    with Database.of(many).read() as connection:
+        version = inspect(connection, many.namespace, CATALOG, where="the test").recorded.state[
+            target.partition("=")[0]
+        ]
+    assert version.version == target.partition("=")[2]
+    assert everything(many)[2] == before[2]
+
+
+def test_who_is_in_the_way_is_listed_and_the_run_can_go_on(many: Repository, online_place: Place, run: Run) -> None:
+    words = (online_place.url, "--namespace", online_place.namespace)
+    with in_the_way(many, "SELECT count(*) FROM dataset"):
+        outcome = run("migrate", *words, "--online", "--to", "datasets=2.0.0", "--yes", "--wait", "0.3")
+    assert outcome.exit_code == 3
+    *_, listed, said = outcome.stderr.splitlines()
+    assert listed.startswith("In the way: session ")
+    assert re.search(r"\(an old client\), in its transaction for \d+ s, holds AccessShareLock on dataset\.$", listed)
+    assert said.endswith("Run it again with --resume when they have finished; --wait says how long it tries.")
+    assert run("migrate", *words, "--resume").exit_code == 0
+    assert_clean(many)
+
+
+def test_a_second_online_run_is_refused(many: Repository, online_place: Place, run: Run) -> None:
+    with Database.of(many).online("stay", wait_s=1):
+        outcome = run(
+            "migrate", online_place.url, "--namespace", online_place.namespace, "--online", "--yes", "--wait", "0"
+        )
+    assert outcome.exit_code == 3
+    assert " stay) holds the lock. Wait until it has finished" in outcome.stderr.splitlines()[-1]
