@@ -12,6 +12,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 
@@ -21,19 +22,23 @@ from registrytool.inspection import inspect
 from registrytool.introspect import read_structure
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.online.engine import Pace
-from registrytool.online.operation import OnlineOptions, migrate_online
+from registrytool.online.operation import OnlineOptions, abort_online, migrate_online, resume_online
 from registrytool.repository import open_repository
 from registrytool.state import read_attributes
+from registrytool.verify import verify_registry
+from tests.integration.test_crash import PROGRAM
+from tests.integration.test_crash import fill_registry as fill_datasets
 from tests.support.places import ODD_NAMESPACE, Place
 from tests.support.registries import assert_clean, make
 from tests.support.rows import fill_registry, read_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from registrytool.repository import Repository
     from registrytool.structure import Structure
+    from tests.support.places import Run
     from tests.support.postgres import PostgresServer
 
 CATALOG = Catalog()
@@ -257,6 +262,7 @@ def test_a_client_that_writes_during_the_exchange_waits_and_then_meets_the_new_v
 # -- what it says of itself ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_held_migration_is_named_everywhere_and_others_are_refused(
     many: Repository, online_place: Place, run: Run
 ) -> None:
@@ -431,6 +437,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["resume", "abort"])
 @pytest.mark.parametrize("phase", MOMENTS)
 def test_a_run_that_is_killed_goes_on_or_goes_back(many: Repository, phase: str, end: str) -> None:
