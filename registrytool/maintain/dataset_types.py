@@ -233,9 +233,7 @@ def find_same(
     """
     required, _ = dimension_group(session.universe, dimensions)
     check_dataset_type_name(session, name)
-    if not re.fullmatch(r"[A-Za-z_]\w*", storage_class, re.ASCII):
-        message = f"A storage class cannot have the name {storage_class!r}."
-        raise RegistryStateError(message, hint="A name is made of letters, digits and underscores.")
+    check_storage_class(storage_class)
     found = load_dataset_types(session).get(name)
     if found is None:
         return None
@@ -245,6 +243,19 @@ def find_same(
         message = f"There is a dataset type {name!r} with another definition ({have}), and {want} is wanted."
         raise RegistryStateError(message, hint="Choose another name.")
     return found
+
+
+def check_storage_class(name: str) -> None:
+    """Check that something can be the name of a storage class.
+
+    Raises
+    ------
+    RegistryStateError
+        It cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        message = f"A storage class cannot have the name {name!r}."
+        raise RegistryStateError(message, hint="A name is made of letters, digits and underscores.")
 
 
 def _definition(dimensions: tuple[str, ...], storage_class: str, *, is_calibration: bool) -> str:
