@@ -93,6 +93,10 @@ class Builder:
         self.dialect = dialect
         self.universe = universe
         self.metadata = sa.MetaData(schema=namespace)
+        # Types of columns and of validity ranges were those of the dimensions, for all components.
+        dimensions = catalog.module(state["dimensions"]) if state.get("dimensions") is not None else None
+        self._old_type = getattr(dimensions, "column_type", None)
+        self._timespan_columns: tuple[str, str] | None = getattr(dimensions, "TIMESPAN", None)
         self._references: dict[str, tuple[str, Any, str, str]] = {}
         self._pending: list[tuple[sa.Table, list[ForeignKeySpec]]] = []
         self._component = ""
@@ -106,7 +110,7 @@ class Builder:
 
     def version(self, component: str, implementation: str, version: str) -> ModuleType:
         """Return the definitions of another version, on which a file may build: released files never change."""
-        return self.catalog.module(ComponentVersion(component, implementation, version))
+        return self.catalog.version(component, implementation, version)
 
     # -- columns ----------------------------------------------------------
 
@@ -143,8 +147,9 @@ class Builder:
         import sqlalchemy as sa
         from sqlalchemy.dialects import postgresql
 
-        if self.dialect == "sqlite":
-            bounds = (("timespan_begin", MIN_NSEC), ("timespan_end", MAX_NSEC))
+        if self.dialect == "sqlite" or self._timespan_columns is not None:
+            names = self._timespan_columns or ("timespan_begin", "timespan_end")
+            bounds = zip(names, (MIN_NSEC, MAX_NSEC), strict=True)
             return [
                 sa.Column(
                     name,
@@ -163,14 +168,16 @@ class Builder:
 
         if name in self.universe:
             key = self.universe[name].key
-            return sa.Column(name, column_type(key.type, key.length), nullable=nullable, primary_key=primary_key)
+            return sa.Column(name, self.column_type(key.type, key.length), nullable=nullable, primary_key=primary_key)
         # Skypix dimensions are indexes of pixels.
         return sa.Column(name, sa.BigInteger(), nullable=nullable, primary_key=primary_key)
 
-    @staticmethod
-    def column_type(name: str, length: int | None = None) -> sa.types.TypeEngine[Any]:
+    def column_type(self, name: str, length: int | None = None) -> sa.types.TypeEngine[Any]:
         """Return the column type for a type of a configuration."""
-        return column_type(name, length)
+        old: sa.types.TypeEngine[Any] | None = (
+            self._old_type(self, name, length) if self._old_type is not None else None
+        )
+        return column_type(name, length) if old is None else old
 
     # -- constraints ------------------------------------------------------
 
@@ -469,6 +476,10 @@ class Catalog:
             self._modules[version] = module
         return self._modules[version]
 
+    def version(self, component: str, implementation: str, version: str) -> ModuleType:
+        """Return the definitions of a version, on which those of another may build."""
+        return self.module(ComponentVersion(component, implementation, version))
+
     def universe_config(self, version: ComponentVersion) -> dict[str, Any]:
         """Return the configuration of a universe, or an obscore configuration, that the content defines.
 
@@ -486,6 +497,43 @@ class Catalog:
                 raise ContentError(message)
             self._universes[version] = config
         return self._universes[version]
+
+    def released_universe(self, namespace: str, version: str) -> dict[str, Any]:
+        """Return the configuration of a universe, on which a schema file may build."""
+        return self.universe_config(ComponentVersion("dimensions-config", namespace, version))
+
+    def universe(self, state: State) -> Mapping[str, Any]:
+        """Return the dimension universe that the content has for a state.
+
+        Before week 2020.45 registries did not store one: it belonged to the version of the dimensions.
+
+        Raises
+        ------
+        ContentError
+            The state has none, though its dimensions need one.
+        """
+        version = state.get("dimensions-config")
+        if version is not None:
+            return self.universe_config(version)
+        implicit = getattr(self.module(state["dimensions"]), "universe", None)
+        if implicit is None:
+            message = f"Registries with {state['dimensions']} store a dimension universe, and none is named."
+            raise ContentError(message)
+        config: Mapping[str, Any] = implicit(self)
+        return config
+
+    def can_hold(self, state: State, dialect: str) -> bool:
+        """Return whether a database can hold registries of a state."""
+        return not self._odd(state, dialect)
+
+    def _odd(self, state: State, dialect: str) -> list[ComponentVersion]:
+        """Return the versions that a database cannot hold."""
+        return [
+            version
+            for version in state.components.values()
+            if version.component not in CONFIGURATIONS
+            and dialect not in getattr(self.module(version), "DIALECTS", (dialect,))
+        ]
 
     def metadata(
         self,
@@ -522,9 +570,16 @@ class Catalog:
         ------
         UnknownVersionError
             The content has no such version.
+        ContentError
+            The database cannot hold such registries.
         """
         dynamic = dynamic or DynamicContent()
-        config = universe if universe is not None else self.universe_config(state["dimensions-config"])
+        if odd := self._odd(state, dialect):
+            listed = " and ".join(str(version) for version in odd)
+            name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[dialect]
+            message = f"{name} cannot hold registries with {listed}."
+            raise ContentError(message, hint="Take another database, or another implementation.")
+        config = universe if universe is not None else self.universe(state)
         known = self._metadata
         key = (
             frozenset(state.components.values()),

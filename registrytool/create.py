@@ -229,7 +229,8 @@ def _attributes(
     result: dict[str, str] = {}
     for component in MANAGERS:
         result.update(version_attributes(catalog, state[component]))
-    result[CONFIGURATIONS["dimensions-config"]] = config_text(universe)
+    if state.get("dimensions-config") is not None:
+        result[CONFIGURATIONS["dimensions-config"]] = config_text(universe)
     if catalog.module(state["attributes"]).DIGESTS:
         result.update(schema_digests(catalog, state, metadata, Universe(universe), database.dialect))
     return result

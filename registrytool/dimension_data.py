@@ -204,10 +204,10 @@ def complete_visits(
     unknown = visit.c.day_obs.is_(None)
     execute(sa.update(visit).where(unknown).values(day_obs=of_exposure))
     if offsets:
-        execute(sa.update(visit).where(unknown).values(day_obs=_day_of_begin(visit, offsets, dialect)))
+        execute(sa.update(visit).where(unknown).values(day_obs=day_of_begin(visit, offsets, dialect)))
 
 
-def _day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str) -> sa.ColumnElement[Any]:
+def day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], dialect: str) -> sa.ColumnElement[Any]:
     """Return the observing day in which a record begins; NULL where that is not known."""
     begin = visit.c.timespan_begin if dialect == "sqlite" else sa.func.lower(visit.c.timespan)
     # The bounds of time stand for "no bound" and for an empty timespan.

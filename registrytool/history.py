@@ -7,7 +7,8 @@ A revision is an Alembic script that says which version of which component it le
 and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``; ``step`` is a
 `registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
 with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
-``irreversible`` (why there is no downgrade).  Steps from one implementation to another lie in ``alembic/switches``,
+``irreversible`` (why there is no downgrade).  A step with which another component begins says so in ``brings``; one
+after which other tables are registered has a function ``content``.  Steps from one implementation to another lie in ``alembic/switches``,
 beside the trees: the row in ``alembic_version`` that follows is the one of the version that they lead to.
 
 What the gate (`registrytool.check`) must be told of a script is in
@@ -64,6 +65,7 @@ class Revision:
     phase: str | None = None
     computes: str | None = None
     new_keys: str | None = None
+    brings: tuple[ComponentVersion, ...] = ()
 
     @property
     def is_switch(self) -> bool:
@@ -180,6 +182,7 @@ def read_revision(path: Path) -> Revision:
             getattr(module, "phase", None),
             getattr(module, "computes", None),
             getattr(module, "new_keys", None),
+            tuple(ComponentVersion(*version) for version in getattr(module, "brings", ())),
         )
     except (AttributeError, TypeError) as error:
         message = f"{path} is not a revision: {error}"

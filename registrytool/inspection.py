@@ -86,9 +86,13 @@ def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: St
         else:
             listed.append(difference)
     notes.extend(f"opaque table {name} is of an unknown kind and was not checked" for name in recorded.strange_tables)
-    version = recorded.state["dimensions-config"]
-    known = catalog.versions["dimensions-config"].get(version.implementation, ())
-    if version.version in known and not same_universe(catalog.universe_config(version), recorded.universe):
+    version = recorded.state.get("dimensions-config")
+    known = catalog.versions["dimensions-config"].get(version.implementation, ()) if version is not None else ()
+    if (
+        version is not None
+        and version.version in known
+        and not same_universe(catalog.universe_config(version), recorded.universe)
+    ):
         notes.append(
             f"the dimension universe is not {version.implementation} {version.version} as released: "
             "its configuration was modified"

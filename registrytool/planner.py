@@ -60,11 +60,13 @@ def make_plan(history: History, start: State, targets: Mapping[str, ComponentVer
     PlanError
         There is no way, and the message says why.
     """
-    paths = {
-        component: _path(history, component, start.get(component), target)
-        for component, target in targets.items()
-        if start.get(component) != target
-    }
+    paths = {c: _path(history, c, start.get(c), t) for c, t in targets.items() if start.get(c) and start.get(c) != t}
+    # Some components begin with a step of another one.
+    brought = {v.component: v for path in paths.values() for move in path for v in move.edge.revision.brings}
+    for component, target in targets.items():
+        begin = brought.get(component, start.get(component))
+        if component not in paths and begin != target:
+            paths[component] = _path(history, component, begin, target)
     state, steps = start, []
     waiting = {c: deque(p) for c, p in paths.items() if p}
     while waiting:
@@ -81,6 +83,8 @@ def make_plan(history: History, start: State, targets: Mapping[str, ComponentVer
         if not waiting[component]:
             del waiting[component]
         state = state.replace(move.end) if move.end is not None else state.without(component)
+        if move.direction is Direction.UP:
+            state = state.replace(*move.edge.revision.brings)
     return Plan(start, state, tuple(steps))
 
 
@@ -157,10 +161,12 @@ def _no_way(history: History, component: str, start: ComponentVersion | None, ta
 
 def _unmet(history: History, state: State, move: _Move) -> list[str]:
     """Say what a move lacks, or which component would lack what the move takes away."""
+    component = move.edge.revision.component
+    if state.get(component) != move.start:
+        return [f"{_name(move)} needs a step that brings {move.start}"]
     if move.direction is Direction.UP:
         needs = move.edge.revision.needs.items()
         return [f"{_name(move)} needs {c} {version}" for c, version in needs if not _reached(state.get(c), version)]
-    component = move.edge.revision.component
     after = state.replace(move.end) if move.end is not None else state.without(component)
     return [
         f"{_name(move)} would take away what {present} needs"

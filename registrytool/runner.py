@@ -24,7 +24,7 @@ from .database import first_line, whoami
 from .digest import schema_digests
 from .dimension_data import prepare_repair
 from .errors import MigrationError, RegistryDriftError, RegistryStateError
-from .history import History
+from .history import History, execute_script
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from alembic.script.revision import RevisionMap
 
     from .config import Content
+    from .models import DynamicContent
     from .reshape import Executor
     from .state import Executes
 
@@ -124,6 +125,10 @@ class Run:
         )
 
     @cached_property
+    def _history(self) -> History:
+        return History(self.catalog.content)
+
+    @cached_property
     def snapshots(self) -> list[Snapshot]:
         """The registry as it shall be after each step."""
         result: list[Snapshot] = []
@@ -142,10 +147,18 @@ class Run:
         state = before.state.without(step.component)
         if step.end is not None:
             state = state.replace(step.end)
+        revision = self._history.revisions[step.revision]
+        if step.direction is Direction.UP:
+            state = state.replace(*revision.brings)
         universe = before.universe
         if step.component == "dimensions-config":
-            universe = self._next_universe(step, before.universe)
+            universe = self._next_universe(step, before.universe, before.dynamic)
+        elif before.state.get("dimensions-config") is None:
+            universe = self.catalog.universe(state)
         dynamic = before.dynamic
+        content = getattr(execute_script(revision.path), "content", None)
+        if content is not None:
+            dynamic = content(dynamic, step.direction is Direction.UP, self.catalog)
         if step.component == "obscore":
             # The table comes and goes with its configuration.
             config = read_obscore_config(Path(self.options[CONFIG_OPTION])) if step.end is not None else None
@@ -156,7 +169,7 @@ class Run:
                 state = state.replace(ComponentVersion("obscore-config", *found))
         return Snapshot.make(self.catalog, state, self.dialect, dynamic, universe, self.namespace)
 
-    def _next_universe(self, step: PlannedStep, present: Mapping[str, Any]) -> dict[str, Any]:
+    def _next_universe(self, step: PlannedStep, present: Mapping[str, Any], dynamic: DynamicContent) -> dict[str, Any]:
         assert step.start is not None  # noqa: S101 (every registry has a universe)
         assert step.end is not None  # noqa: S101
         if not same_universe(self.catalog.universe_config(step.start), present):
@@ -170,7 +183,7 @@ class Run:
             )
         wanted = self.catalog.universe_config(step.end)
         known = Universe(wanted)
-        for table in self.inspection.recorded.dynamic.dataset_tables:
+        for table in dynamic.dataset_tables:
             unknown = [d for d in table.dimensions if not known.is_known(d)]
             if unknown:
                 message = (
@@ -392,6 +405,10 @@ class Run:
             # The digest of a class that is not there any more; the new one gets its own at the end.
             stored = self.catalog.stored_class(planned.component, planned.start.implementation)
             write_attribute(executor, self.namespace, f"schema_digest:{stored}", None)
+        if after.state.get("dimensions-config") is not None and planned.component == "dimensions":
+            # The step that makes the tables of a universe stores it as well.
+            name = CONFIGURATIONS["dimensions-config"]
+            write_attribute(executor, self.namespace, name, config_text(after.universe))
         if planned.component == "obscore":
             config = after.dynamic.obscore
             text = config_text(config) if config is not None else None
@@ -533,8 +550,6 @@ class Scripts:
 
     def function(self, planned: PlannedStep) -> Any:
         """Return what the script of a step does in its direction."""
-        from .history import execute_script
-
         module = execute_script(self._history.revisions[planned.revision].path)
         return module.upgrade if planned.direction is Direction.UP else module.downgrade
 

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
 from .catalog import CONFIGURATIONS, MANAGERS, Catalog, parse_json
+from .encoded import read_encoded_tables
 from .errors import ContentError, RegistryNotFoundError, RegistryStateError, UnknownVersionError
 from .models import ComponentVersion, DatasetTables, DynamicContent, State
 from .naming import revision_id
 from .universe import DEFAULT_NAMESPACE, Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 ATTRIBUTES = "butler_attributes"
 STAMPS = "alembic_version"
@@ -149,7 +150,9 @@ def require_attributes(
     if not attributes:
         message = f"The registry of {where} says nothing about itself: the table {ATTRIBUTES} is empty."
         raise RegistryStateError(
-            message, hint="It was made before week 2020.32, when versions were not recorded yet; it cannot be used."
+            message,
+            hint="It was made before week 2020.32, when versions were not recorded yet: which tables it should have "
+            "cannot be told. Ingest its files into a new repository.",
         )
     return attributes
 
@@ -185,11 +188,11 @@ def read_recorded(connection: sa.Connection, namespace: str | None, catalog: Cat
     tables = table_names(connection, namespace)
     attributes = require_attributes(connection, namespace, tables, where=where)
     state, universe = parse_state(attributes, catalog, where=where)
-    dynamic, strange = _read_dynamic(connection, namespace, tables, state, attributes, catalog)
+    dynamic, strange = _read_dynamic(connection, namespace, tables, state, universe, attributes, catalog)
     return Recorded(state, attributes, universe, dynamic, read_stamps(connection, namespace, tables), tables, strange)
 
 
-def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) -> tuple[State, dict[str, Any]]:
+def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) -> tuple[State, Mapping[str, Any]]:
     """Work out the state and the universe from the attributes of a registry.
 
     Raises
@@ -222,14 +225,15 @@ def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) 
             raise RegistryStateError(message, hint=f"The attribute version:{class_name} is missing.")
         versions.append(ComponentVersion(component, implementation, version))
     text = attributes.get(CONFIGURATIONS["dimensions-config"])
-    if text is None:
-        message = f"The registry of {where} does not hold its dimension universe."
-        raise RegistryStateError(message, hint="It was made before week 2020.45, when universes were not recorded yet.")
-    what = f"The attribute {CONFIGURATIONS['dimensions-config']} in the registry of {where}"
-    universe = _parse_config(text, what)
-    parse_universe(universe, what)
-    namespace = str(universe.get("namespace") or DEFAULT_NAMESPACE)
-    versions.append(ComponentVersion("dimensions-config", namespace, str(universe.get("version"))))
+    universe: Mapping[str, Any]
+    if text is not None:
+        what = f"The attribute {CONFIGURATIONS['dimensions-config']} in the registry of {where}"
+        universe = _parse_config(text, what)
+        parse_universe(universe, what)
+        namespace = str(universe.get("namespace") or DEFAULT_NAMESPACE)
+        versions.append(ComponentVersion("dimensions-config", namespace, str(universe.get("version"))))
+    else:
+        universe = _implicit_universe(versions, catalog, where=where)
     obscore = attributes.get(CONFIGURATIONS["obscore-config"])
     if obscore is not None:
         config = _parse_config(obscore, f"The attribute {CONFIGURATIONS['obscore-config']} in the registry of {where}")
@@ -244,6 +248,18 @@ def parse_state(attributes: Mapping[str, str], catalog: Catalog, *, where: str) 
         if found.component not in CONFIGURATIONS:
             require_known(catalog, found, where=where)
     return State({v.component: v for v in versions}), universe
+
+
+def _implicit_universe(versions: Sequence[ComponentVersion], catalog: Catalog, *, where: str) -> Mapping[str, Any]:
+    """Return the universe of a registry that does not hold one: before week 2020.45 it was part of the code."""
+    state = State({v.component: v for v in versions})
+    require_known(catalog, state["dimensions"], where=where)
+    try:
+        return catalog.universe(state)
+    except ContentError as error:
+        message = f"The registry of {where} does not hold its dimension universe."
+        hint = f"The attribute {CONFIGURATIONS['dimensions-config']} is missing: restore it from a backup."
+        raise RegistryStateError(message, hint=hint) from error
 
 
 def require_known(catalog: Catalog, found: ComponentVersion, *, where: str) -> None:
@@ -313,10 +329,37 @@ def _read_dynamic(
     namespace: str | None,
     tables: frozenset[str],
     state: State,
+    universe: Mapping[str, Any],
     attributes: Mapping[str, str],
     catalog: Catalog,
 ) -> tuple[DynamicContent, tuple[str, ...]]:
     """Find out which tables exist because of what is registered."""
+    encoded = getattr(catalog.module(state["datasets"]), "ENCODED", None)
+    needed = {"dataset_type", "opaque_meta"} | ({"dimension_graph_definition"} if encoded is None else set())
+    if needed - tables:
+        # The comparison of structures says what else is wrong; dataset tables cannot be told without these.
+        return DynamicContent(obscore=_obscore(attributes)), ()
+    if encoded is not None:
+        found = read_encoded_tables(connection, namespace, tables, encoded, Universe(universe))
+    else:
+        found = _read_dataset_tables(connection, namespace, tables)
+    opaque = sa.table("opaque_meta", sa.column("table_name"), schema=namespace)
+    listed = [name for (name,) in connection.execute(sa.select(opaque.c.table_name))]
+    wanted = set(catalog.module(state["opaque"]).RECORD_COLUMNS)
+    inspector = sa.inspect(connection)
+    records: list[str] = []
+    strange: list[str] = []
+    for name in sorted(listed):
+        # A table that is listed but missing is taken for the usual kind, so that it is reported.
+        columns = {c["name"] for c in inspector.get_columns(name, schema=namespace)} if name in tables else wanted
+        (records if columns == wanted else strange).append(name)
+    ordered = tuple(found[name] for name in sorted(found))
+    return DynamicContent(ordered, tuple(records), _obscore(attributes)), tuple(strange)
+
+
+def _read_dataset_tables(
+    connection: sa.Connection, namespace: str | None, tables: frozenset[str]
+) -> dict[str, DatasetTables]:
     dataset_type = sa.table(
         "dataset_type",
         sa.column("dimensions_key"),
@@ -327,11 +370,6 @@ def _read_dynamic(
     definition = sa.table(
         "dimension_graph_definition", sa.column("dimension_graph_id"), sa.column("dimension_name"), schema=namespace
     )
-    opaque = sa.table("opaque_meta", sa.column("table_name"), schema=namespace)
-    missing = {t.name for t in (dataset_type, definition, opaque)} - tables
-    if missing:
-        # The comparison of structures says what else is wrong; dataset tables cannot be told without these.
-        return DynamicContent(obscore=_obscore(attributes)), ()
     groups: dict[int, list[str]] = defaultdict(list)
     for key, dimension in connection.execute(sa.select(definition.c.dimension_graph_id, definition.c.dimension_name)):
         groups[key].append(dimension)
@@ -345,17 +383,7 @@ def _read_dynamic(
         match = re.fullmatch(r"dataset_(tags|calibs)_(\d{8,})", name)
         if match and (int(match[2]) in groups or int(match[2]) == 0):
             found[name] = DatasetTables(name, match[1], tuple(groups[int(match[2])]))
-    listed = [name for (name,) in connection.execute(sa.select(opaque.c.table_name))]
-    wanted = set(catalog.module(state["opaque"]).RECORD_COLUMNS)
-    inspector = sa.inspect(connection)
-    records: list[str] = []
-    strange: list[str] = []
-    for name in sorted(listed):
-        # A table that is listed but missing is taken for the usual kind, so that it is reported.
-        columns = {c["name"] for c in inspector.get_columns(name, schema=namespace)} if name in tables else wanted
-        (records if columns == wanted else strange).append(name)
-    ordered = tuple(found[name] for name in sorted(found))
-    return DynamicContent(ordered, tuple(records), _obscore(attributes)), tuple(strange)
+    return found
 
 
 def _obscore(attributes: Mapping[str, str]) -> dict[str, Any] | None:

@@ -50,6 +50,9 @@ def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dic
             for name, present in state.components.items():
                 if name != "obscore-config":
                     result[name] = _newest(catalog, present)
+            if state.get("dimensions-config") is None:
+                # The universe was part of the code; it comes with the dimensions that store it.
+                result["dimensions-config"] = catalog.newest_state()["dimensions-config"]
         elif not equals:
             result.update(_release_targets(target, state, catalog))
         elif component not in COMPONENTS:
@@ -86,6 +89,8 @@ def _release_targets(name: str, state: State, catalog: Catalog) -> dict[str, Com
     for component, wanted in release.state.components.items():
         present = state.get(component)
         if present is None:
+            if component == "dimensions-config":
+                result[component] = wanted
             continue
         target = wanted
         if present.implementation != wanted.implementation:
@@ -151,11 +156,8 @@ def wanted_state(
         config = _read_universe(universe)
         parsed = Universe(config)
         state = state.replace(ComponentVersion("dimensions-config", parsed.namespace, str(parsed.version)))
-    elif state.get("dimensions-config") is None:
-        message = "Registries without a stored dimension universe cannot be made."
-        raise ConfigurationError(message, hint="Week 2020.45 was the first that stored it.")
     else:
-        config = catalog.universe_config(state["dimensions-config"])
+        config = catalog.universe(state)
     if universe_docs is not None:
         config = with_docs(config, dict(docs(_read_universe(universe_docs))))
     return state, config

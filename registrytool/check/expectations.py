@@ -141,6 +141,7 @@ def insert_case(connection: sa.Connection, filler: Filler, case: Case) -> None:
                 message = f"The table {name} has no column {', '.join(unknown)} before the step."
                 raise ContentError(message)
             filler.add(connection, name, _to_database(tables[name], row))
+    filler.advance_sequences(connection)
 
 
 def _to_database(table: sa.Table, row: Mapping[str, Any]) -> Row:

@@ -223,14 +223,16 @@ def make_registry(
         Configuration of the ObsCore table, if the state has one.
     """
     dialect = connection.dialect.name
-    universe = catalog.universe_config(state["dimensions-config"])
+    universe = catalog.universe(state)
     dynamic = DynamicContent(obscore=obscore)
     metadata = catalog.metadata(state, dialect, dynamic, universe=universe, namespace=namespace)
     if namespace is not None:
         quoted = connection.dialect.identifier_preparer.quote_schema(namespace)
         connection.exec_driver_sql(f"CREATE SCHEMA {quoted}")
     Reshape(Structure(dialect, {}), None, metadata).create(ConnectionExecutor(connection))
-    attributes: dict[str, str] = {CONFIGURATIONS["dimensions-config"]: config_text(universe)}
+    attributes: dict[str, str] = {}
+    if state.get("dimensions-config") is not None:
+        attributes[CONFIGURATIONS["dimensions-config"]] = config_text(universe)
     for component in (*MANAGERS, "obscore"):
         version = state.get(component)
         if version is not None:

@@ -7,6 +7,7 @@ permitted, ones with strings of the greatest length, and ones with characters th
 
 from __future__ import annotations
 
+import base64
 import datetime
 import itertools
 import random
@@ -18,9 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import INT8RANGE, Range
 
 from registrytool.catalog import MAX_NSEC, MIN_NSEC, Catalog
+from registrytool.encoded import encode, encoded_text
 from registrytool.errors import ContentError
 from registrytool.introspect import read_structure
 from registrytool.models import DatasetTables, DynamicContent
+from registrytool.naming import shrink
 from registrytool.reshape import Reshape
 from registrytool.state import LOG_PREFIX, STAMPS, read_recorded
 from registrytool.step import ConnectionExecutor
@@ -36,12 +39,18 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("instrument", "detector", "exposure"),
     ("instrument", "visit", "band", "htm7"),
     ("skymap", "tract", "patch"),
+    # Dimensions of the time before universes were stored.
+    ("instrument", "visit", "abstract_filter", "htm7"),
+    ("instrument", "detector", "calibration_label"),
 )
 #: The group of which there are calibrations.
 CALIBRATION = ("instrument", "detector")
 
+#: How the names of tables of datasets begin.
+DATASET_TABLES = ("dataset_tags_", "dataset_calibs_", "dataset_collection_")
 #: Tables of file records.
 RECORD_TABLES = ("file_datastore_records", "records of another datastore")
+_SPAN_COLUMNS = ("timespan_begin", "timespan_end", "timespan", "datetime_begin", "datetime_end")
 DAYS = (20161231, 20200101, 20240229, 20241231)
 OBSERVATION_TYPES = ("science", "unheard of", "dark", "skyflat")
 
@@ -82,6 +91,20 @@ class Filler:
                 # In groups, since rows that leave a column to its default have fewer columns.
                 for _, rows in itertools.groupby(self.done[table.name], key=frozenset):
                     connection.execute(sa.insert(table), list(rows))
+
+        self.advance_sequences(connection)
+
+    def advance_sequences(self, connection: sa.Connection) -> None:
+        """Let sequences go on after the rows, as they would if a client had inserted them."""
+        if connection.dialect.name != "postgresql":
+            return
+        for table in self.metadata.sorted_tables:
+            for column in table.columns:
+                if column.info.get("sequence"):
+                    name = sa.Sequence(shrink(f"{table.name}_seq_{column.name}", "postgresql"), schema=table.schema)
+                    quoted = str(name.next_value().compile(dialect=connection.dialect)).partition("'")[2][:-2]
+                    highest = sa.select(sa.func.max(column)).scalar_subquery()
+                    connection.execute(sa.select(sa.func.setval(quoted, highest)).where(highest.is_not(None)))
 
     def add(self, connection: sa.Connection, name: str, given: Row) -> Row:
         """Insert one row of which some values are given, and the rows that it refers to.
@@ -126,7 +149,7 @@ class Filler:
 
     def _rows(self, table: sa.Table) -> Iterator[Row]:
         keys = [(list(key.column_keys), key.referred_table.name, _target(key)) for key in table.foreign_key_constraints]
-        if table.name.startswith(("dataset_tags_", "dataset_calibs_")):
+        if table.name.startswith(DATASET_TABLES):
             # A dataset in the table of its own type.
             dataset = next(columns[0] for columns, target, _ in keys if target == "dataset")
             keys.append((["dataset_type_id", dataset], "dataset", ["dataset_type_id", "id"]))
@@ -172,7 +195,7 @@ class Filler:
                 row[column.name] = None
             elif column.name in row:
                 continue
-            elif column.name in ("timespan_begin", "timespan_end", "timespan"):
+            elif column.name in _SPAN_COLUMNS:
                 row.update(_timespan_columns(column, span if column.nullable or span is not None else (5, 9)))
             elif not (column.server_default is not None and i % 4 == 1):
                 row[column.name] = _value(table.name, column, i)
@@ -215,9 +238,11 @@ def _target(key: sa.ForeignKeyConstraint) -> list[str]:
 
 def _fits(table: str, target: str, parent: Row) -> bool:
     """Whether a dataset type belongs to a table of datasets."""
-    if target != "dataset_type" or not table.startswith(("dataset_tags_", "dataset_calibs_")):
+    if target != "dataset_type" or not table.startswith(DATASET_TABLES):
         return True
-    return table in (parent["tag_association_table"], parent["calibration_association_table"])
+    if "tag_association_table" in parent:
+        return table in (parent["tag_association_table"], parent.get("calibration_association_table"))
+    return table.endswith(base64.b64decode(parent["dimensions_encoded"]).hex())
 
 
 def _span(i: int) -> tuple[int | None, int | None] | None:
@@ -232,7 +257,7 @@ def _timespan_columns(column: sa.Column[Any], span: tuple[int | None, int | None
     if span is None:
         return {column.name: None}
     begin, end = span
-    if column.name == "timespan_begin":
+    if column.name.endswith("_begin"):
         return {column.name: MIN_NSEC if begin is None else begin}
     return {column.name: MAX_NSEC if end is None else end}
 
@@ -310,7 +335,11 @@ def fill_tables(
         groups = usual_groups(universe)
     if calibration is None:
         calibration = CALIBRATION if CALIBRATION in groups else groups[-1]
-    tables, rows = _dataset_types(universe, groups, calibration)
+    encoded = getattr(catalog.module(recorded.state["datasets"]), "ENCODED", None)
+    if encoded is None:
+        tables, rows = _dataset_types(universe, groups, calibration)
+    else:
+        tables, rows = _encoded_types(universe, groups, calibration, encoded)
     dynamic = DynamicContent(tables, RECORD_TABLES, recorded.dynamic.obscore)
     metadata = catalog.metadata(recorded.state, dialect, dynamic, universe=recorded.universe, namespace=namespace)
     there = read_structure(connection, namespace)
@@ -319,7 +348,8 @@ def fill_tables(
     for name in ("dimension_graph_key", "dimension_graph_definition", "dataset_type", "opaque_meta"):
         if rows[name]:
             connection.execute(sa.insert(definitions[name]), rows[name])
-    Filler(metadata, never_null, {"butler_attributes": [], **rows}).fill(connection)
+    done = {name: found for name, found in rows.items() if name in definitions}
+    Filler(metadata, never_null, {"butler_attributes": [], **done}).fill(connection)
 
 
 def usual_groups(universe: Universe) -> tuple[tuple[str, ...], ...]:
@@ -363,6 +393,30 @@ def _dataset_types(
             for number in range(2)
         ]
     return tuple(tables), rows
+
+
+def _encoded_types(
+    universe: Universe, groups: Sequence[tuple[str, ...]], calibration: tuple[str, ...], columns: Sequence[str]
+) -> tuple[tuple[DatasetTables, ...], dict[str, list[Row]]]:
+    """Do the same for the time when dataset types held their dimensions as bits."""
+    tables: list[DatasetTables] = []
+    types: list[Row] = []
+    for key, group in enumerate(sorted((g for g in groups if all(map(universe.is_known, g))), key=len)):
+        code = encode(universe, group)
+        kinds = ("tags", "calibs") if len(columns) > 1 and group == calibration else ("tags",)
+        names = [f"dataset_{kind if len(columns) > 1 else 'collection'}_{code.hex()}" for kind in kinds]
+        tables += [DatasetTables(name, kind, group) for name, kind in zip(names, kinds, strict=True)]
+        for number in range(2):
+            values = (encoded_text(code), names[0], names[1] if number and len(names) > 1 else None)
+            name = f"type {number} of '{'_'.join(group)}'"
+            row = {"id": 2 * key + number + 1, "name": name, "storage_class": "Ünusual"}
+            types.append({**row, **dict(zip(columns, values, strict=False))})
+    return tuple(tables), {
+        "dimension_graph_key": [],
+        "dimension_graph_definition": [],
+        "dataset_type": types,
+        "opaque_meta": [{"table_name": name} for name in RECORD_TABLES],
+    }
 
 
 @dataclass(frozen=True)

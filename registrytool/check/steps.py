@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from .model import Finding
@@ -123,7 +124,10 @@ def size(subject: Subject, table: str) -> str:
 
 def declared(revision: Revision, table: str, column: str) -> bool:
     """Whether a script says that the values of a column change or go."""
-    return column in (*revision.changes.get(table, ()), *revision.drops.get(table, ()))
+    return any(
+        fnmatchcase(table, pattern) and column in columns
+        for pattern, columns in (*revision.changes.items(), *revision.drops.items())
+    )
 
 
 def changes_type(sql: str) -> bool:

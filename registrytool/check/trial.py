@@ -16,12 +16,14 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import BinaryExpression, Null
 
+from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
 from registrytool.history import execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
 from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
+from registrytool.naming import version_key
 from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan
 from registrytool.releases import Releases
@@ -167,8 +169,9 @@ def run_trials(laboratory: Laboratory, subject: Subject) -> Iterator[Trial]:
         return
     for edge in edges:
         for number, state in enumerate(reversed(states[edge.revision.id])):
+            dialects = [d for d in laboratory.dialects if subject.catalog.can_hold(state, d)]
             # The newest state on all databases, the oldest one on the first.
-            for dialect in laboratory.dialects if number == 0 else laboratory.dialects[:1]:
+            for dialect in dialects if number == 0 else dialects[:1]:
                 yield _run_trial(laboratory, subject.catalog, edge, dialect, state, all_ways=number == 0)
 
 
@@ -178,9 +181,9 @@ def start_states(catalog: Catalog, edge: Edge) -> list[State]:
     candidates = [*_released_states(catalog), *_newest_states(catalog, edge)]
     fitting: dict[frozenset[ComponentVersion], State] = {}
     for state in candidates:
-        if state.get(component) == edge.start and _leads(catalog, edge, state):
+        if state.get(component) == edge.start and _coherent(catalog, state) and _leads(catalog, edge, state):
             fitting.setdefault(frozenset(state.components.values()), state)
-    found = list(fitting.values())
+    found = list(fitting.values()) or list(_states_on_the_way(catalog, edge))[:1]
     return [found[0], found[-1]] if len(found) > 1 else found
 
 
@@ -193,8 +196,7 @@ def _released_states(catalog: Catalog) -> Iterator[State]:
                 catalog.require(version)
         except UnknownVersionError:
             continue
-        if release.state.get("dimensions-config") is not None:
-            yield release.state
+        yield release.state
 
 
 def _newest_states(catalog: Catalog, edge: Edge) -> Iterator[State]:
@@ -203,6 +205,54 @@ def _newest_states(catalog: Catalog, edge: Edge) -> Iterator[State]:
     other = [catalog.newest("collections", name) for name in catalog.versions["collections"]]
     for state in (newest, *(newest.replace(version) for version in reversed(other))):
         yield state.replace(edge.start) if edge.start is not None else state.without(edge.end.component)
+
+
+def _coherent(catalog: Catalog, state: State) -> bool:
+    """Whether each version of a state has what it needed to come about."""
+    from registrytool.history import History
+
+    revisions = History(catalog.content).revisions
+    of = {r.target: r for r in revisions.values() if r.target is not None}
+    for version in state.components.values():
+        revision = of.get(version)
+        while revision is not None:
+            for component, least in revision.needs.items():
+                found = state.get(component)
+                if found is None or version_key(found.version) < version_key(least):
+                    return False
+            revision = revisions[revision.down] if revision.down else None
+    implicit = hasattr(catalog.module(state["dimensions"]), "universe")
+    return implicit == (state.get("dimensions-config") is None)
+
+
+def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
+    """Give states at the beginning of a step in which a registry is only for a moment, while others go on."""
+    from registrytool.history import History
+
+    history = History(catalog.content)
+    for release in Releases(catalog).known() if catalog.content.schema_file("releases.yaml").exists() else ():
+        state = release.state
+        if edge.end.component in CONFIGURATIONS or edge.end.version not in catalog.versions[edge.end.component].get(
+            edge.end.implementation, ()
+        ):
+            continue
+        begin = state[edge.end.component]
+        if begin.implementation != edge.end.implementation:
+            if begin.version not in catalog.versions[edge.end.component][edge.end.implementation]:
+                continue
+            state = state.replace(ComponentVersion(begin.component, edge.end.implementation, begin.version))
+        targets: dict[str, ComponentVersion | None] = {
+            c: catalog.newest(c, v.implementation) for c, v in state.components.items()
+        }
+        try:
+            steps = make_plan(history, state, targets).steps
+        except PlanError:
+            continue
+        for step in steps:
+            if step.revision == edge.revision.id:
+                yield state
+            if step.end is not None:
+                state = state.replace(step.end, *history.revisions[step.revision].brings)
 
 
 def _leads(catalog: Catalog, edge: Edge, state: State) -> bool:
@@ -317,8 +367,11 @@ def _down(laboratory: Laboratory, catalog: Catalog, trial: Trial, options: Mappi
 
 def _groups(catalog: Catalog, trial: Trial) -> tuple[tuple[str, ...], ...]:
     """Return dimensions of dataset types that both sides of the step know: others would keep it from running."""
-    old = Universe(catalog.universe_config(trial.state["dimensions-config"]))
-    new = Universe(catalog.universe_config(trial.state.replace(trial.edge.end)["dimensions-config"]))
+    old = Universe(catalog.universe(trial.state))
+    if hasattr(execute_script(trial.edge.revision.path), "content"):
+        # The step takes the dataset types along.
+        return usual_groups(old)
+    new = Universe(catalog.universe(trial.state.replace(trial.edge.end, *trial.edge.revision.brings)))
     return tuple(group for group in usual_groups(old) if all(new.is_known(name) for name in group))
 
 

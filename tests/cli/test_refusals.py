@@ -314,9 +314,8 @@ CONTENTS: list[tuple[Callable[[Registry], None], str]] = [
     (
         no_universe,
         (
-            "The registry of repo does not hold its dimension universe. It was made before week 2020.45, when "
-            "universes were "
-            "not recorded yet."
+            f"The registry of repo does not hold its dimension universe. The attribute {UNIVERSE} is missing: "
+            "restore it from a backup."
         ),
     ),
     (
@@ -367,7 +366,8 @@ def test_a_registry_that_says_nothing_is_refused_and_left_as_it_was(registry: Re
             (
                 "Error: The registry of repo says nothing about itself: the table butler_attributes is empty. It "
                 "was made "
-                "before week 2020.32, when versions were not recorded yet; it cannot be used.\n"
+                "before week 2020.32, when versions were not recorded yet: which tables it should have cannot be told. "
+                "Ingest its files into a new repository.\n"
             ),
         )
     assert registry.trace() == before

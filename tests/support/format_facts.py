@@ -227,3 +227,98 @@ DIGESTS = {
 
 The rule changed in week 2022.23; the older ones are not computed any more.
 """
+
+OLD_DIGESTS = {
+    ("DefaultButlerAttributeManager", "w_2020_32"): (
+        "c08fba8777bcf2e4deaf55d93ac658f7",
+        "c08fba8777bcf2e4deaf55d93ac658f7",
+    ),
+    ("DefaultButlerAttributeManager", "w_2020_39"): (
+        "664d6a56d87b5ac890308a91a06cd145",
+        "664d6a56d87b5ac890308a91a06cd145",
+    ),
+    ("MonolithicDatastoreRegistryBridgeManager", "w_2020_32"): (
+        "1ed85fc63c1ad756b2b7f427e14b6be6",
+        "1ed85fc63c1ad756b2b7f427e14b6be6",
+    ),
+    ("MonolithicDatastoreRegistryBridgeManager", "w_2020_39"): (
+        "da01d0a92dafe1e069ce2cdc408d51ec",
+        "da01d0a92dafe1e069ce2cdc408d51ec",
+    ),
+    ("MonolithicDatastoreRegistryBridgeManager", "w_2021_22"): (
+        "3558b84d12fa04082ffd6935e0488922",
+        "71d2aa0e9873e78d51808aa5e09c5bea",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2020_32"): (
+        "b8574a529c1679aeaee73c7635148fea",
+        "59e2ce2f4dd2a30c0770de4a3ae79a83",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2020_34"): (
+        "567af3110ab4ff1b01df5bd14da0a3ce",
+        "f0f299c795966732e4d47cd836c71e94",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2020_39"): (
+        "45cabd84e0b0589733a9db87810b8018",
+        "93f1a520daf502be220d46b51bb48823",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2020_45"): (
+        "858915afa265f812f753d7db4e5b575d",
+        "6aeb7e1631b39b8158d0850d080de376",
+    ),
+    ("SynthIntKeyCollectionManager", "w_2020_46"): (
+        "1d45208fb4ad1b51bed29321deb787de",
+        "4e4bcb15f68e9e7a10cb4b01a0a47ec0",
+    ),
+    ("ByDimensionsDatasetRecordStorageManager", "w_2020_32"): (
+        "e3229fb884252f00fc26b9f39ab15e38",
+        "288afd1ab82524461caebc7b3e75909a",
+    ),
+    ("ByDimensionsDatasetRecordStorageManager", "w_2020_37"): (
+        "d7cf7be744976449722121317a8c70b9",
+        "562d6c0bdd98cbebfbe4e9dd4b6535be",
+    ),
+    ("ByDimensionsDatasetRecordStorageManager", "w_2020_39"): (
+        "a63e3af3d48ca3c0dcb1d55ebea36266",
+        "9f956c6b3fbbbceb269a10ca4b294eaf",
+    ),
+    ("ByDimensionsDatasetRecordStorageManager", "w_2020_45"): (
+        "9cbbe42835190384c9e20669ed40690d",
+        "3861ce059f0c708706b753519c4d0d43",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2020_32"): (
+        "5a7bd241b1939492a982116472b1978b",
+        "df66f7f4568d07ab2ed5389d991b33b9",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2020_34"): (
+        "c902e9ec810ff156052870c1f7fe6939",
+        "771a614b01efd68214371afd9db85f0a",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2020_39"): (
+        "9453820af30d25a212e76a18c450e6b9",
+        "880c2c5b516e77600e80ea1b4b1efefa",
+    ),
+    ("StaticDimensionRecordStorageManager", "w_2020_45"): (
+        "83022175a1fbb71edd4f5243a1775146",
+        "f98e0c6a8c008e052b78b97c1e546100",
+    ),
+    ("ByNameOpaqueTableStorageManager", "w_2020_32"): (
+        "20483a0eb1df92d7ec2a02bc4f5c430c",
+        "20483a0eb1df92d7ec2a02bc4f5c430c",
+    ),
+    ("ByNameOpaqueTableStorageManager", "w_2020_39"): (
+        "79a657af5cf15550e6d1f455ad4dd8c2",
+        "79a657af5cf15550e6d1f455ad4dd8c2",
+    ),
+    ("ByDimensionsDatasetRecordStorageManagerUUID", "w_2021_22"): (
+        "338aa9bda15c2dc82ad04ac55e1b56bc",
+        "0389bea276b430b9da7330c231a39af7",
+    ),
+}
+"""The same before week 2022.23, when keys counted otherwise."""
+
+OLD_NAME_KEY_DIGESTS = {
+    ("w_2020_39", "0.3.0"): "53190d20dd6279fe2c85bcb7854e1462",
+    ("w_2020_45", "1.0.0"): "a5e2b0274d5f7efb564614507f8f6c4d",
+    ("w_2020_46", "2.0.0"): "a74647422ebf05dfec552de56a49680b",
+}
+"""Of collections with names as keys, on SQLite, by week and version."""

@@ -20,7 +20,7 @@ def define(registry: Builder, *, implied_nullable: bool, overlap_index: bool) ->
     """Define the tables of all elements, of their overlaps with the sky, and of groups of dimensions."""
     for element in registry.universe:
         if element.has_table:
-            _element(registry, element, implied_nullable=implied_nullable)
+            define_element(registry, element, implied_nullable=implied_nullable)
             if element.spatial:
                 _skypix_overlap(registry, element, overlap_index=overlap_index)
     for family, other in combinations(registry.universe.spatial_families, 2):
@@ -36,7 +36,8 @@ def define(registry: Builder, *, implied_nullable: bool, overlap_index: bool) ->
     )
 
 
-def _element(registry: Builder, element: Element, *, implied_nullable: bool) -> None:
+def define_element(registry: Builder, element: Element, *, implied_nullable: bool) -> None:
+    """Define the table of an element."""
     others = [name for name in element.required if name != element.name]
     columns: list[sa.Column[Any]] = [registry.dimension(name, primary_key=True) for name in others]
     if element.is_dimension:
@@ -49,7 +50,7 @@ def _element(registry: Builder, element: Element, *, implied_nullable: bool) -> 
         for field in (*element.keys[1:], *element.metadata)
     )
     if element.spatial:
-        columns.append(sa.Column("region", sa.Text()))
+        columns.append(sa.Column("region", registry.column_type("region")))
     if element.temporal:
         columns.extend(registry.timespan())
     registry.table(

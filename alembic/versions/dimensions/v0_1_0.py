@@ -1,11 +1,11 @@
-"""Dimensions 6.0.0, where registries begin."""
+"""Dimensions 0.1.0, where registries begin."""
 
-component, implementation, version = "dimensions", "StaticDimensionRecordStorageManager", "6.0.0"
+component, implementation, version = "dimensions", "StaticDimensionRecordStorageManager", "0.1.0"
 
 #: Registries begin here: no step leads to this version.
 origin = True
 
-revision = "87a30df8c8c5"
+revision = "c2671338a42f"
 down_revision = "6166dfbb5324"
 branch_labels = ("dimensions-StaticDimensionRecordStorageManager",)
 depends_on = None

@@ -1,0 +1,42 @@
+"""Datasets with integer identifiers, 0.1.0 (week 2020.32): the first version that registries recorded.
+
+Tables of runs and tags are called dataset_collection and the dimensions, as bits in hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from registrytool.catalog import Builder
+
+#: How other tables refer to ours: usual column, type, table, target column.
+REFERENCES = {"dataset": ("dataset_id", sa.BigInteger(), "dataset", "id")}
+
+#: Column of dataset_type with the dimensions, after which the tables of runs and tags are called.
+ENCODED = ("dimensions_encoded",)
+
+
+def _newer(registry: Builder) -> ModuleType:
+    return registry.version("datasets", "ByDimensionsDatasetRecordStorageManager", "0.3.0")
+
+
+def tables(registry: Builder) -> None:
+    newer = _newer(registry)
+    newer.define(
+        registry,
+        sa.Column("name", sa.String(128), nullable=False, comment="Name of the dataset type, unique."),
+        sa.Column("storage_class", sa.String(64), nullable=False, comment="How datasets look in Python."),
+        # It had four characters, and the names of tables as many digits, before week 2020.37.
+        newer.dimensions_encoded(sa.VARCHAR(8)),
+    )
+
+
+def tags(registry: Builder, name: str, dimensions: Sequence[str]) -> None:
+    """Define the table of run and tag membership for a group of dimensions."""
+    _newer(registry).tags(registry, name, dimensions)
