@@ -7,9 +7,10 @@ A revision is an Alembic script that says which version of which component it le
 and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``; ``step`` is a
 `registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
 with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
-``irreversible`` (why there is no downgrade).  A step with which another component begins says so in ``brings``; one
-after which other tables are registered has a function ``content``.  Steps from one implementation to another lie in ``alembic/switches``,
-beside the trees: the row in ``alembic_version`` that follows is the one of the version that they lead to.
+``irreversible`` (why there is no downgrade). A step with which another component begins says so in ``brings``; one
+after which other tables are registered has a function ``content``. Steps from one implementation to another lie in
+``alembic/switches``, beside the trees: the row in ``alembic_version`` that follows is the one of the version that
+they lead to.
 
 What the gate (`registrytool.check`) must be told of a script is in
 ``changes`` and ``drops`` (columns, by table, whose values the upgrade converts, or does without for good; ``*`` stands

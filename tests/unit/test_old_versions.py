@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from registrytool.catalog import Catalog
 from registrytool.digest import schema_digests
 from registrytool.encoded import encode, encoded_text
 from registrytool.errors import ContentError
@@ -31,7 +32,8 @@ def _digests(state: State, dialect: str, metadata: sa.MetaData | None = None) ->
 @pytest.mark.parametrize(("name", "week"), OLD_DIGESTS)
 def test_tables_of_old_versions_are_those_that_clients_made(name: str, week: str, dialect_name: Dialect) -> None:
     state = Releases(CATALOG).find(week).state
-    metadata = CATALOG.metadata(state, dialect_name)
+    # Its own catalogue: the definitions are changed.
+    metadata = Catalog().metadata(state, dialect_name)
     if (name, week) == ("ByDimensionsDatasetRecordStorageManager", "w_2020_32"):
         # Known drift: the column became wider in week 2020.37.
         metadata.tables["dataset_type"].c.dimensions_encoded.type = sa.VARCHAR(4)
