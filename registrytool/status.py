@@ -8,7 +8,6 @@ from .catalog import COMPONENTS, CONFIGURATIONS, Catalog, parse_json
 from .database import Database
 from .errors import PlanError, RegistryDriftError
 from .history import History
-from .inspection import inspect
 from .models import ComponentStatus, ComponentVersion, LogEntry, Stamping, Status
 from .naming import revision_id
 from .planner import make_plan
@@ -164,6 +163,9 @@ def stamp_registry(
     catalog = catalog or Catalog()
     database = Database.of(repository)
     with database.write(f"stamp {repository.name}", wait_s=wait_s) as connection:
+        # Not at the top: only this needs the knowledge of structures, which costs more to load than 'status' takes.
+        from .inspection import inspect
+
         inspection = inspect(connection, database.namespace, catalog, where=repository.name)
         recorded = inspection.recorded
         recorded.check_online(repository.name)

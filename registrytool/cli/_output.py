@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,26 +69,61 @@ def console(*, stderr: bool = False) -> Console:
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table to stdout."""
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    right = [bool(column) and column.split(" ")[0] in ("rows", "pending", "size", "steps") for column in columns]
+    lines = _plain_table(columns, texts, right)
+    if lines is None or (sys.stdout.isatty() and max(map(_cells, lines)) > shutil.get_terminal_size().columns):
+        lines = _folded_table(columns, texts, right)
+    elif sys.stdout.isatty():
+        lines[1] = typer.style(lines[1], bold=True)
+    for line in lines:
+        say(line)
+
+
+def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str] | None:
+    """Return the lines of a table of any width; `None` if a value has several lines.
+
+    It looks like those that rich draws, which takes longer to load than most commands take to answer.
+    """
+    if any(not text.isprintable() for row in rows for text in row):
+        return None
+    widths = [max(map(_cells, column)) for column in zip(columns, *rows, strict=True)]
+
+    def line(texts: Sequence[str]) -> str:
+        parts = (
+            " " * (width - _cells(text)) + text if to_right else text + " " * (width - _cells(text))
+            for text, width, to_right in zip(texts, widths, right, strict=True)
+        )
+        return f" {'   '.join(parts)}".rstrip()
+
+    rule = " " + "─" * (sum(widths) + 3 * (len(widths) - 1))
+    return ["", line(columns), rule, *map(line, rows), ""]
+
+
+def _cells(text: str) -> int:
+    """Return how many places of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _folded_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Return the lines of a table whose values are broken where the terminal ends."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table: Table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        right = bool(column) and column.split(" ")[0] in ("rows", "pending", "size", "steps")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for column, to_right in zip(columns, right, strict=True):
+        table.add_column(column, justify="right" if to_right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else _safe(str(value)) for value in row))
+        table.add_row(*map(escape, row))
     screen = console()
     with screen.capture() as capture:
         screen.print(table)
-    for line in capture.get().splitlines():
-        say(line.rstrip())
-
-
-def _safe(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def say(text: str = "") -> None:

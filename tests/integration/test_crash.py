@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tests.support.places import Place, Run
     from tests.support.postgres import PostgresServer
 
-CRASHES = int(os.environ.get("REGISTRYTOOL_CRASHES", "12"))
-FEWER = max(4, CRASHES // 3)
+CRASHES = int(os.environ.get("REGISTRYTOOL_CRASHES", "4"))
+FEWER = max(2, CRASHES // 3)
 SEED = int(os.environ.get("REGISTRYTOOL_CRASH_SEED", "20261123"))
 
 #: Of a size that SQLite cannot keep in its cache (2 MB): it writes to the file long before the commit.
@@ -298,6 +298,27 @@ def kill_after(delay_s: float, *words: object) -> bool:
     return process.wait() != 0
 
 
+def kill_at_commit(delay_s: float, *words: object) -> bool:
+    """Start a command and kill it so long after it says that it commits; return whether it was killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *(str(w) for w in words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        assert any(line == "committing ...\n" for line in process.stderr)
+        # What it says after that is little and stays in the pipe.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=delay_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait() != 0
+
+
 def duration_s(subject: Subject, *words: object) -> float:
     """Measure how long a command takes; the longer of two runs."""
     measured = []
@@ -349,18 +370,21 @@ def test_a_killed_migration_leaves_the_old_state_or_the_new_one_and_can_be_repea
     for number, part in enumerate(moments(1, CRASHES)):
         if number % MEASURE_EVERY == 0:
             longest_s = duration_s(filled, "migrate", *options, "--wait", "60")
-        moment = part * longest_s
+        # Every other one around the commit, which is a short part of the whole: from 0.1 to 100 ms after its begin.
+        at_commit = number % 2 == 1
+        moment = 1e-4 * 1000**part if at_commit else part * longest_s
         parts = set(backups.glob("*.part"))
         for path in set(backups.iterdir()) - parts:
             # One of a run that was killed stays beside the next one.
             path.unlink()
         filled.begin_again()
-        killed = kill_after(moment, "migrate", *filled.words, *options)
+        kill = kill_at_commit if at_commit else kill_after
+        killed = kill(moment, "migrate", *filled.words, *options)
         filled.await_departure()
         unfinished = bool(set(backups.glob("*.part")) - parts)
         if killed:
             journal = filled.place.dialect == "sqlite" and Path(f"{filled.file}-journal").exists()
-        when = f"killed after {moment:.3f} s"
+        when = f"killed {moment:.4f} s after the {'begin of the commit' if at_commit else 'start'}"
 
         current = state_of(filled, run)
 
@@ -369,7 +393,7 @@ def test_a_killed_migration_leaves_the_old_state_or_the_new_one_and_can_be_repea
         assert again.exit_code == 0, f"{when}: {again.stderr}"
         assert ("nothing to do" in again.stdout) == current
         assert checksums(filled.url, filled.place.namespace) == new, when
-        seen["new" if current else "old"] += 1
+        seen[f"{'new' if current else 'old'}{' at the commit' if at_commit else ''}"] += 1
         seen["killed"] += killed
         seen["hot journal"] += killed and journal
         seen["unfinished backup"] += unfinished
