@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,25 +29,30 @@ def register(
     ],
     db: Db = None,
     namespace: Namespace = None,
+    export: Annotated[bool, typer.Option("--export", help="The file is an export of the Butler.")] = False,
     dry_run: DryRun = False,
     output: OutputFormat = None,
 ) -> None:
     """Register a sky map with its tracts and patches."""
-    from registrytool.instruments.skymap import load_skymap, register_skymap
+    from registrytool.instruments.skymap import load_skymap, register_export, register_skymap
     from registrytool.repository import open_repository
 
-    definition = load_skymap(skymap)
     repository = open_repository(repo, db=db, namespace=namespace)
-    with progress(context) as shown:
-        plan = register_skymap(repository, definition, dry_run=dry_run, progress=shown)
+    if export:
+        plans = register_export(repository, Path(skymap), dry_run=dry_run)
+    else:
+        definition = load_skymap(skymap)
+        with progress(context) as shown:
+            plans = [register_skymap(repository, definition, dry_run=dry_run, progress=shown)]
 
     def table() -> None:
-        done = "is there already" if plan.exists else "would be registered" if dry_run else "registered"
-        say(f"{plan.skymap} {done}: {plan.tracts} tracts, {plan.patches} patches, hash {plan.hash}")
+        for plan in plans:
+            done = "is there already" if plan.exists else "would be registered" if dry_run else "registered"
+            say(f"{plan.skymap} {done}: {plan.tracts} tracts, {plan.patches} patches, hash {plan.hash}")
         if dry_run:
             tell("Nothing was changed (--dry-run).")
 
-    answer(context, output, {"dry_run": dry_run, **plan.to_dict()}, table)
+    answer(context, output, {"dry_run": dry_run, "skymaps": [p.to_dict() for p in plans]}, table)
 
 
 @app.command("list")

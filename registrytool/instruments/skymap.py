@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from registrytool.errors import ConfigurationError, RegistryStateError
 from registrytool.maintain.dependants import delete_records, preview_delete
 from registrytool.maintain.overlaps import sphgeom
-from registrytool.maintain.records import RecordPlan, apply_records, insert_records, load_records
+from registrytool.maintain.record_values import Shape
+from registrytool.maintain.records import RecordPlan, apply_records, insert_records, load_records, plan_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
@@ -328,6 +329,76 @@ def _polygons() -> Callable[[Iterable[tuple[float, float, float]]], bytes]:
         return bytes(ConvexPolygon.convexHull([UnitVector3d(*corner) for corner in corners]).encode())
 
     return encode
+
+
+def register_export(repository: Repository, path: Path, *, dry_run: bool = False) -> list[SkyMapPlan]:
+    """Register the sky maps of an export file of the Butler, with the tracts and patches that it has.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    path : `~pathlib.Path`
+        The file.
+    dry_run : `bool`, optional
+        Whether nothing is written.
+
+    Returns
+    -------
+    plans : `list` [`SkyMapPlan`]
+        What was done, or would be, for each sky map.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is not an export, or has no sky map.
+    RegistryStateError
+        The registry has something else under the same name.
+    """
+    from registrytool.maintain.export_file import read_export
+
+    found = read_export(path).records
+    if not found.get("skymap"):
+        message = f"The file {path} has no sky map."
+        raise ConfigurationError(message, hint="'registrytool record import' reads records of any kind.")
+
+    def plan(session: Session) -> tuple[list[SkyMapPlan], list[RecordPlan]]:
+        if "skymap" not in session.universe:
+            message = f"The registry of {repository.name} has a universe without sky maps."
+            raise RegistryStateError(message)
+        promised: dict[str, list[tuple[Any, ...]]] = {}
+        plans = []
+        for element in ("skymap", "tract", "patch"):
+            rows = found.get(element, [])
+            plans.append(plan_records(session, element, rows, on_conflict="replace", promised=promised))
+            shape = Shape.of(session.universe, element)
+            names = [{shape.aliases.get(n, n): v for n, v in row.items()} for row in rows]
+            promised[element] = [shape.key_of(row) for row in names]
+        for item in plans:
+            for changed in item.changes:
+                what = f"{item.element} {', '.join(str(k) for k in changed.key)}"
+                message = f"The registry of {repository.name} has another {what} than the file {path}."
+                raise RegistryStateError(message, hint="A sky map is never changed; remove it, or use another name.")
+        new = {row["name"] for row in plans[0].new}
+        summary = []
+        for row in found["skymap"]:
+            name = row["name"]
+            tracts, patches = (sum(r["skymap"] == name for r in found.get(e, [])) for e in ("tract", "patch"))
+            fresh = name in new or any(r["skymap"] == name for item in plans[1:] for r in item.new)
+            summary.append(SkyMapPlan(name, bytes(row["hash"]).hex(), tracts, patches, exists=not fresh))
+        return summary, plans
+
+    if dry_run:
+        with reading(repository) as session:
+            return plan(session)[0]
+
+    def work(session: Session) -> list[SkyMapPlan]:
+        summary, plans = plan(session)
+        for item in plans:
+            apply_records(session, item)
+        return summary
+
+    return change(repository, f"register the sky maps of {path}", work)
 
 
 # -- list and remove ----------------------------------------------------------

@@ -168,6 +168,20 @@ class SkyMapDefinition:
         for number, centre in enumerate(self._centres()):
             yield self._tract(number, *centre)
 
+    def tract(self, number: int) -> Tract:
+        """Compute one tract.
+
+        Raises
+        ------
+        IndexError
+            There is none of that number.
+        """
+        for i, centre in enumerate(self._centres()):
+            if i == number:
+                return self._tract(number, *centre)
+        message = f"The sky map {self.name} has no tract {number}."
+        raise IndexError(message)
+
     def patch_grid(self) -> tuple[int, int]:
         """Return the highest numbers of patches of a tract along x and y."""
         sizes = [self._box(radius)[2] for radius in {radius for _, _, radius in self._centres()}]

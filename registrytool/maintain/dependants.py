@@ -197,7 +197,7 @@ def _datasets(session: Session, tree: _Tree) -> dict[str, int]:
         .group_by(kind.c.name)
         .order_by(kind.c.name)
     )
-    return {str(name): int(number) for name, number in session.connection.execute(counted).tuples()}
+    return {str(name): int(number) for name, number in map(tuple, session.rows(counted))}
 
 
 def delete_records(
