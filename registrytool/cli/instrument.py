@@ -94,7 +94,7 @@ def show(context: typer.Context, instrument: _Definition, output: OutputFormat =
             say(f"{key}: {'' if value is None else value}")
         say(f"universe: {definition.namespace}")
         show_table(
-            ("filter", "band", "aliases", "wavelength [nm]"),
+            ("filter", "band", "aliases", "wavelength (nm)"),
             [
                 (f.physical_filter, f.band, ", ".join(f.aliases), "-".join(f"{w:g}" for w in f.wavelength_nm or ()))
                 for f in definition.filters
