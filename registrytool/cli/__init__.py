@@ -36,6 +36,7 @@ _MODULES = {
     "collection": "collection",
     "dataset-type": "dataset_type",
     "attributes": "attributes",
+    "obscore": "obscore",
     "dataset": "dataset",
     "calibration": "calibration",
     "raw": "raw",

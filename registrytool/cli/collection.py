@@ -418,7 +418,7 @@ def _edited(reports: Sequence[ChainReport], *, dry_run: bool) -> None:
         if not report.changed:
             say(f"The chain {report.chain!r}{where} is as wanted already: {', '.join(report.after) or 'empty'}.")
             continue
-        say(f"The chain {report.chain!r}{where} {'would be' if dry_run else 'is'} now:")
+        say(f"The chain {report.chain!r}{where} {'would be' if dry_run else 'is now'}:")
         for name in report.after:
             say(f"  {'  ' if name in report.before else '+ '}{name}")
         for name in report.before:

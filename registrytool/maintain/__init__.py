@@ -82,6 +82,11 @@ if TYPE_CHECKING:
         ensure_dataset_type,
         load_dataset_types,
     )
+    from .obscore_table import (  # noqa: F401 (for type checkers)
+        ObsCoreCheck,
+        check_obscore,
+        enable_obscore,
+    )
     from .session import (  # noqa: F401 (for type checkers)
         Session,
         change,
@@ -107,6 +112,7 @@ _MODULES = {
     "DatasetType": "dataset_types",
     "DatasetTypeInfo": "dataset_type_changes",
     "DatasetTypeReport": "dataset_type_changes",
+    "ObsCoreCheck": "obscore_table",
     "RemovalPlan": "collection_changes",
     "Session": "session",
     "Timespan": "timespans",
@@ -114,11 +120,13 @@ _MODULES = {
     "Unused": "dataset_type_changes",
     "associate": "associations",
     "change": "session",
+    "check_obscore": "obscore_table",
     "create_collection": "collection_changes",
     "disassociate": "associations",
     "document_collection": "collection_changes",
     "edit_chain": "chains",
     "edit_chains": "chains",
+    "enable_obscore": "obscore_table",
     "ensure_collection": "collections",
     "ensure_dataset_type": "dataset_types",
     "find_unused": "dataset_type_changes",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registrytool.catalog import CONFIGURATIONS, MANAGERS
-from registrytool.errors import RegistryStateError
+from registrytool.errors import ContentError, RegistryStateError
 from registrytool.inspection import inspect
 from registrytool.models import _Model
 from registrytool.state import ATTRIBUTES, LOG_PREFIX, parse_state, write_attribute
@@ -126,7 +126,7 @@ def plan_set_attribute(session: Session, name: str, value: str | None) -> Attrib
         get_attribute(session, name)
     try:
         parse_state(attributes, session.catalog, where=where)
-    except RegistryStateError as error:
+    except (RegistryStateError, ContentError) as error:
         raise _refused(name, error.message) from error
     return AttributeReport(where, name, before, value)
 

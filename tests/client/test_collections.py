@@ -122,6 +122,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--name-key",)], ids=["number", "name"])
 def test_commands_do_what_the_client_does(options: tuple[str, ...], twins: MakeTwins) -> None:
     two = twins(*options)
