@@ -280,9 +280,9 @@ def _check_maxima(session: Session, row: Mapping[str, Any]) -> None:
             continue
         table = session.table(element)
         condition = sa.and_(table.c.instrument == row["name"], table.c.id >= limit)
-        # Those that the definition itself has beyond its limit are meant so.
         found = session.scalar(sa.select(sa.func.max(table.c.id)).where(condition))
         before = load_records(session, "instrument", {"name": row["name"]})
+        # Numbers that are beyond the limit already, as some instruments have them, are no reason.
         if found is not None and before and (before[0][field] is None or before[0][field] > limit):
             message = (
                 f"Cannot update {row['name']}: {field} would be {limit}, and the registry of {session.repository.name} "

@@ -57,3 +57,34 @@ HSC: dict[tuple[int, int], str] = {
         "bdd27043cfe83f908164806f35e4bfd5da7425222c83bf55b756f3f6d8e83fba054ca18329e4bf561dbbfbfafa82bf"
     ),
 }
+#: Regions of detectors of LSSTCam by exposure and detector; where it pointed and its angle, in degrees.
+LSSTCAM: dict[tuple[int, int], tuple[tuple[float, float, float], str]] = {
+    (2025120200439, 10): (
+        (104.55395819494994, -42.69572623114717, 314.98128613456913),
+        (
+            "70aec07aff7aa1c9bfa3fd86c15619e63fbc3e491b343de6bf044adf7d4116cabfc67e3cb2bc23e63ffccfb0fc572ae6bfcc"
+            "8d75f09fc6c9bf028d3797543be63faedbfdf98518e6bf0d0ea2dbce51c9bf8d5d2fb5ed30e63fc2eb4fce632be6bf"
+        ),
+    ),
+    (2025120200440, 10): (
+        (125.6049150178604, -49.58422076567679, 250.7803018484177),
+        (
+            "702cc00567eeedd9bfc23df04b8f76e03faa6d2c4d302fe8bf8a169b52e1f8d9bf3844e3c3b792e03ffd579abdfa18e8bf7b"
+            "c4b8488cb8d9bf5b9fabb9969fe03fa081fed15b21e8bf6801f65e98add9bf492e2eb46b83e03f74180d659337e8bf"
+        ),
+    ),
+    (2025120200439, 11): (
+        (104.55395819494994, -42.69572623114717, 314.98128613456913),
+        (
+            "70495d8b527135c9bf3e0c8624a30fe63fa0078f0b874ee6bf49d4893759aac9bf8ef5a0ba211ae63f8c02a4b6c63be6bfcb"
+            "9e2ad7ad5ac9bf110bf8c3b831e63fcde15146f629e6bffd38b867bce5c8bf7e0f9ee33827e63ff8f84889b83ce6bf"
+        ),
+    ),
+    (2025120200440, 11): (
+        (125.6049150178604, -49.58422076567679, 250.7803018484177),
+        (
+            "70f1092604afe3d9bffae8ce50785ce03f211345db9a43e8bf54cb3473c4eed9bf3d0add1ab378e03f24eff1db812de8bf71"
+            "c632766eaed9bfc1f498b68f85e03fab7510cee435e8bf1a15eee158a3d9bfb69bb42c5269e03f5fa03eadff4be8bf"
+        ),
+    ),
+}

@@ -14,7 +14,7 @@ from registrytool.instruments.definition import load_definition
 from registrytool.instruments.skymap import bundled_skymaps, load_skymap
 from registrytool.instruments.skymap_geometry import SkyMapDefinition, TractCentre
 from registrytool.maintain.overlaps import overlap_pixels
-from tests.support.public_regions import DISCRETE, HSC, RINGS
+from tests.support.public_regions import DISCRETE, HSC, LSSTCAM, RINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,6 +105,33 @@ def test_corners_of_hsc_are_where_the_public_export_has_them(visit: int, number:
     for corner in theirs.getVertices():
         nearest = min(math.dist(corner, vertex) for vertex in ours.getVertices())
         assert math.degrees(nearest) * 3600 < 1.5
+
+
+@pytest.mark.parametrize(("exposure", "number"), list(LSSTCAM))
+def test_detectors_of_lsstcam_are_where_the_public_export_has_them(exposure: int, number: int) -> None:
+    pointing, region = LSSTCAM[exposure, number]
+    definition = load_definition("LSSTCam")
+    found = definition.on_sky(definition.detector(number), *pointing)
+    assert found is not None
+    ours, theirs = polygon(found), decoded(region)
+    assert ours.contains(theirs.getCentroid())
+    for corner in theirs.getVertices():
+        nearest = min(math.dist(corner, vertex) for vertex in ours.getVertices())
+        # A detector is 800 arcseconds long.
+        assert math.degrees(nearest) * 3600 < 5
+
+
+@pytest.mark.parametrize("name", ["DECam", "MegaPrime", "LSSTComCam", "LSSTCam-imSim"])
+def test_corners_of_detectors_do_not_overlap(name: str) -> None:
+    definition = load_definition(name)
+    boxes = []
+    for detector in definition.detectors:
+        assert detector.corners_mm is not None
+        xs, ys = zip(*detector.corners_mm, strict=True)
+        boxes.append((min(xs), max(xs), min(ys), max(ys)))
+    for i, (left, right, low, high) in enumerate(boxes):
+        for other in boxes[:i]:
+            assert right <= other[0] or other[1] <= left or high <= other[2] or other[3] <= low
 
 
 @pytest.mark.parametrize("name", bundled_skymaps())
