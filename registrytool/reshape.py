@@ -25,6 +25,7 @@ from sqlalchemy.schema import (
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from .errors import RegistryToolError
+from .sqlite_tables import begin_bulk, definition_text, finish_bulk, set_definition, wrong_rows
 from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
 
 
@@ -203,16 +204,28 @@ class Reshape:
         """Whether rows written for one definition of an SQLite table are right for the other."""
         return (
             not self.plain
-            and not self.fill.get(have.name)
+            and have.name not in self.sources
+            and all(self._can_be_set(have, want, c) for c in self.fill.get(have.name, {}))
             and not self.renames.get(have.name)
             and list(have.columns) == list(want.columns)
             and have.primary_key == want.primary_key
             and len(want.uniques) <= 1
             and [u.columns for u in have.uniques] == [u.columns for u in want.uniques]
-            and all(_affinity(have.columns[c].type) == _affinity(want.columns[c].type) for c in want.columns)
+            and all(
+                c in self.fill.get(have.name, {}) or _affinity(have.columns[c].type) == _affinity(want.columns[c].type)
+                for c in want.columns
+            )
             # Whether an integer primary key is the row number depends on the exact word.
             and all((have.columns[c].type == "INTEGER") == (want.columns[c].type == "INTEGER") for c in want.columns)
         )
+
+    @staticmethod
+    def _can_be_set(have: Table, want: Table, column: str) -> bool:
+        """Whether a column can get other values where it is: no index has it, and both types store numbers alike."""
+        indexed = {c for t in (have, want) for i in t.indexes for c in i.columns}
+        indexed.update(c for t in (have, want) for u in t.uniques for c in u.columns)
+        types = {_affinity(t.columns[column].type) for t in (have, want) if column in t.columns}
+        return column not in {*indexed, *have.primary_key, *want.primary_key} and types <= {"INTEGER", "NUMERIC"}
 
     # -- names ------------------------------------------------------------
 
@@ -297,42 +310,38 @@ class Reshape:
         return any(i.name == index.name for i in want.indexes)
 
     def _replace_definition(self, definition: sa.Table, executor: Executor) -> None:
-        """Replace the text of CREATE TABLE, as section 7 of the SQLite manual on ALTER TABLE describes.
-
-        Rows, primary key and unique indexes stay; what is checked of the rows anew is checked here.
-        """
-        text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
-        executor.execute(_sql("PRAGMA writable_schema = ON"))
-        executor.execute(
-            sa.text("UPDATE sqlite_master SET sql = :definition WHERE type = 'table' AND name = :name").bindparams(
-                sa.bindparam("definition", text, sa.Text()), sa.bindparam("name", definition.name, sa.Text())
-            )
-        )
-        for (number,) in executor.fetch(sa.text("PRAGMA schema_version")):
-            # Makes other connections read the schema again.
-            executor.execute(_sql(f"PRAGMA schema_version = {number + 1}"))
-        executor.execute(_sql("PRAGMA writable_schema = RESET"))
-        self._check_rows(definition.name, executor)
-
-    def _check_rows(self, name: str, executor: Executor) -> None:
-        """Check that the rows of a table keep to its definition."""
-        for (answer,) in executor.fetch(_sql(f"PRAGMA quick_check({self._quote(name)})")):
-            if answer != "ok":
-                message = f"the rows of {name} do not keep to its new definition: {answer}"
-                raise ConstraintViolation(message)
+        """Replace a definition; what is checked of the rows anew is checked here."""
+        name = str(definition.name)
+        have, want = self.before.tables[name], self.target.tables[name]
+        if self.fill.get(name):
+            values = self.fill[name]
+            target = self._original(name) if self.origin is not None else sa.table(name, *map(sa.column, values))
+            executor.execute(sa.update(target).values({target.c[c]: v for c, v in values.items()}))
+        set_definition(executor, definition)
+        required = [c for c in want.columns.values() if not c.nullable and have.columns[c.name].nullable]
+        wrong = wrong_rows(executor, name) if required or set(have.checks) != set(want.checks) else None
+        if wrong is not None:
+            message = f"the rows of {name} do not keep to its new definition: {wrong}"
+            raise ConstraintViolation(message)
 
     def _write_again(self, name: str, definition: sa.Table, executor: Executor) -> None:
         temporary = _TEMPORARY + name
         strangers = executor.strangers(name)
-        head = f"CREATE TABLE {self._quote(name)}"
-        text = str(CreateTable(definition).compile(dialect=DIALECTS["sqlite"])).strip()
-        executor.execute(_sql(f"CREATE TABLE {self._quote(temporary)}" + text.removeprefix(head)))
+        bulk = executor.live and not self.plain
+        indexes: Mapping[str, Sequence[str]] = {}
+        if bulk:
+            indexes = begin_bulk(executor, definition, temporary)
+        else:
+            executor.execute(_sql(definition_text(definition, temporary)))
         values = self._rows(name)
         columns = [str(c.name) for c in values.selected_columns]
         target = sa.table(temporary, *(sa.column(c) for c in columns))
         executor.execute(sa.insert(target).from_select(columns, values))
+        finish_bulk(executor, temporary, indexes)
         executor.execute(_sql(f"DROP TABLE {self._quote(name)}"))
-        executor.execute(_sql(f"ALTER TABLE {self._quote(_TEMPORARY + name)} RENAME TO {self._quote(name)}"))
+        executor.execute(_sql(f"ALTER TABLE {self._quote(temporary)} RENAME TO {self._quote(name)}"))
+        if indexes:
+            set_definition(executor, definition, indexes)
         structures = (self.target,) if self.keep_foreign else (self.before, self.target)
         ours = {i.name for t in structures for i in t.tables[name].indexes}
         for stranger, sql in strangers:

@@ -199,6 +199,23 @@ def test_an_opaque_table_of_an_unknown_kind_is_refused(place: Place) -> None:
     )
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_indexes_that_were_made_afterwards_are_those_of_the_constraints(dialect: str, place: Place) -> None:
+    repository = with_integers(place, NAME_KEY)
+    migrate(repository, target(UUID), target(CATALOG.newest_state()["collections"]))
+    with Database.of(repository).write("look and add") as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]
+        assert connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE 'registrytool%'").all() == []
+        found = connection.exec_driver_sql("PRAGMA index_list(dataset_tags_00000001)").all()
+        assert {(row[1], row[3]) for row in found if row[2]} == {
+            ("sqlite_autoindex_dataset_tags_00000001_1", "pk"),
+            ("sqlite_autoindex_dataset_tags_00000001_2", "u"),
+        }
+        copy = "INSERT INTO dataset_tags_00000001 SELECT * FROM dataset_tags_00000001 LIMIT 1"
+        with pytest.raises(sa.exc.IntegrityError, match="UNIQUE constraint failed: dataset_tags_00000001"):
+            connection.exec_driver_sql(copy)
+
+
 @pytest.mark.postgresql
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_a_script_computes_the_same_uuids_as_python(dialect: str, place: Place) -> None:
