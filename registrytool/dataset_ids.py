@@ -298,10 +298,9 @@ def _rewrite(
     """Write all tables again, with other identifiers."""
     import sqlalchemy as sa
 
-    if step.dialect == "postgresql":
-        step.execute(sa.text(f"ANALYZE {_quoted(mapping)}"))
-    elif value.name == "id":
-        step.execute(sa.text(f"CREATE UNIQUE INDEX {MAPPING}_uuid ON {_quoted(mapping)} (uuid)"))
+    step.analyze(mapping)
+    if step.dialect == "sqlite" and value.name == "id":
+        step.execute(sa.text(f"CREATE UNIQUE INDEX {MAPPING}_uuid ON {MAPPING} (uuid)"))
     fill: dict[str, dict[str, sa.ColumnElement[Any]]] = {}
     sources: dict[str, sa.FromClause] = {}
     for column in columns:
@@ -342,12 +341,6 @@ def _export(step: Step, mapping: sa.Table, path: Path) -> None:
         message = f"Cannot write old and new identifiers to {path}: {error.strerror or error}."
         raise ConfigurationError(message) from error
     step.after_commit(partial(unfinished.replace, path))
-
-
-def _quoted(table: sa.Table) -> str:
-    from .structure import DIALECTS
-
-    return DIALECTS["postgresql"].identifier_preparer.format_table(table).replace(":", r"\:")
 
 
 #: What hashlib does, for scripts that run without Python: SHA-1 of the namespace and the description.

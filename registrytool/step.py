@@ -310,6 +310,12 @@ class Step:
         query = sa.text("SELECT 1 FROM pg_tables WHERE schemaname = :namespace AND tablename = :name")
         return bool(self.fetch(query.bindparams(namespace=self.before.metadata.schema, name=name)))
 
+    def analyze(self, table: sa.Table) -> None:
+        """Let the planner of PostgreSQL know a table that the step has made and filled."""
+        if self.dialect == "postgresql":
+            name = DIALECTS[self.dialect].identifier_preparer.format_table(table)
+            self.execute(sa.text(f"ANALYZE {name}".replace(":", r"\:")))
+
     def after_commit(self, action: Callable[[], object]) -> None:
         """Do something when the migration has been committed, and not if it is rolled back."""
         self.committed.append(action)

@@ -296,7 +296,7 @@ def _run_trial(
 
 
 def _leave_out_keys(trial: Trial) -> None:
-    """Let keys that the step replaces look the same on both sides: only the rest of the rows can be compared."""
+    """Let keys that the step replaces be NULL on both sides: only the rest of the rows can be compared."""
     passages = [p for p in (trial.up, trial.back, trial.down, trial.script) if p is not None]
     keys = {key for passage in passages for key in passage.keys}
     for passage in passages:
@@ -305,7 +305,7 @@ def _leave_out_keys(trial: Trial) -> None:
             for table, found in content.items():
                 hidden = {c for t, c in keys if t == table}
                 rows = [
-                    tuple("key" if c in hidden else v for c, v in zip(found.columns, row, strict=True))
+                    tuple(None if c in hidden else v for c, v in zip(found.columns, row, strict=True))
                     for row in found.rows
                 ]
                 content[table] = TableContent(found.columns, rows)
