@@ -17,9 +17,10 @@ from ._options import Format
 from ._output import FORMAT_VERSION, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from registrytool.maintain.find import Dataset, Query
+    from registrytool.maintain.dataset_types import DatasetType
+    from registrytool.maintain.find import Query
     from registrytool.maintain.timespans import Timespan
 
 Types = Annotated[
@@ -97,9 +98,9 @@ def show_datasets(
     context: typer.Context,
     output: Format | None,
     head: dict[str, Any],
-    datasets: Iterable[Dataset],
+    blocks: Iterable[tuple[DatasetType, list[tuple[Any, ...]]]],
     tail: Callable[[int], dict[str, Any]],
-    uris: Callable[[list[Dataset]], dict[Any, tuple[str, ...]]] | None,
+    uris: Callable[[list[tuple[Any, ...]]], dict[str, tuple[str, ...]]] | None,
 ) -> int:
     """Write datasets to stdout as they come, or nothing if something fails on the way.
 
@@ -111,12 +112,12 @@ def show_datasets(
         What the command was told.
     head : `dict`
         What comes before the datasets in JSON.
-    datasets : iterable of `Dataset`
-        The datasets.
+    blocks : iterable of `tuple`
+        Dataset types and rows, see `find_rows`.
     tail : callable
         Is given the number of datasets; returns what comes after them in JSON.
     uris : callable or `None`
-        Returns the places of the files of some datasets.
+        Returns the places of the files of some rows, by identifier.
 
     Returns
     -------
@@ -125,47 +126,35 @@ def show_datasets(
     """
     as_json = (output or settings(context).output) is Format.JSON
     with tempfile.SpooledTemporaryFile(max_size=1 << 24, mode="w+", encoding="utf-8") as file:
-        write = _write_json if as_json else _write_table
-        number = write(file, head, _blocks(datasets), tail, uris)
+        number = _write_json(file, head, blocks, tail, uris) if as_json else _write_table(file, blocks, uris)
         file.seek(0)
         shutil.copyfileobj(file, sys.stdout, 1 << 20)
         sys.stdout.flush()
     return number
 
 
-def _blocks(datasets: Iterable[Dataset], size: int = 5000) -> Iterator[list[Dataset]]:
-    """Cut datasets into pieces of one dataset type."""
-    block: list[Dataset] = []
-    for dataset in datasets:
-        if block and (len(block) == size or block[0].dataset_type != dataset.dataset_type):
-            yield block
-            block = []
-        block.append(dataset)
-    if block:
-        yield block
-
-
 def _write_json(
     file: IO[str],
     head: dict[str, Any],
-    blocks: Iterator[list[Dataset]],
+    blocks: Iterable[tuple[DatasetType, list[tuple[Any, ...]]]],
     tail: Callable[[int], dict[str, Any]],
-    uris: Callable[[list[Dataset]], dict[Any, tuple[str, ...]]] | None,
+    uris: Callable[[list[tuple[Any, ...]]], dict[str, tuple[str, ...]]] | None,
 ) -> int:
     number = 0
     encode = json.JSONEncoder(ensure_ascii=False).encode
     start = {"format_version": FORMAT_VERSION, **head}
     file.write("{\n" + "".join(f"  {encode(k)}: {encode(v)},\n" for k, v in start.items()) + '  "datasets": [')
-    for block in blocks:
-        places = uris(block) if uris is not None else {}
+    for dataset_type, rows in blocks:
+        places = uris(rows) if uris is not None else {}
         lines = []
-        for dataset in block:
-            row = dataset.to_dict()
+        for row in rows:
+            data_id = dict(zip(dataset_type.dimensions, row[2:], strict=True))
+            shown = {"id": row[0], "dataset_type": dataset_type.name, "run": row[1], "data_id": data_id}
             if uris is not None:
-                row["uris"] = places.get(dataset.id, ())
-            lines.append(f"\n    {encode(row)}")
-        file.write(("," if number else "") + ",".join(lines))
-        number += len(block)
+                shown["uris"] = places.get(str(row[0]), ())
+            lines.append(f"\n    {encode(shown)}")
+        file.write(("," if number and lines else "") + ",".join(lines))
+        number += len(rows)
     file.write("\n  ]" if number else "]")
     file.write("".join(f",\n  {encode(k)}: {encode(v)}" for k, v in tail(number).items()) + "\n}\n")
     return number
@@ -173,32 +162,25 @@ def _write_json(
 
 def _write_table(
     file: IO[str],
-    head: dict[str, Any],
-    blocks: Iterator[list[Dataset]],
-    tail: Callable[[int], dict[str, Any]],
-    uris: Callable[[list[Dataset]], dict[Any, tuple[str, ...]]] | None,
+    blocks: Iterable[tuple[DatasetType, list[tuple[Any, ...]]]],
+    uris: Callable[[list[tuple[Any, ...]]], dict[str, tuple[str, ...]]] | None,
 ) -> int:
-    del head, tail
     number, before, form = 0, "", ""
-    for block in blocks:
-        places = uris(block) if uris is not None else {}
-        rows = [
-            (
-                d.dataset_type,
-                d.run,
-                str(d.id),
-                *map(str, d.data_id.values()),
-                *([" ".join(places.get(d.id, ()))] if uris else []),
-            )
-            for d in block
-        ]
-        if block[0].dataset_type != before:
-            columns = ("type", "run", "id", *block[0].data_id, *(["files"] if uris else []))
-            widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-            form = "  ".join(f"%-{width}s" for width in widths[:-1]) + "  %s\n"
-            file.write(("\n" if before else "") + form % columns)
-            file.write("  ".join("-" * width for width in widths) + "\n")
-            before = block[0].dataset_type
-        file.write("".join([form % row for row in rows]))
-        number += len(block)
+    for dataset_type, block in blocks:
+        rows = block
+        if uris is not None:
+            places = uris(rows)
+            rows = [(*row, " ".join(places.get(str(row[0]), ()))) for row in rows]
+        if dataset_type.name != before:
+            # As wide as the first rows need; what comes later can be wider.
+            columns = ("id", "run", *dataset_type.dimensions, *(["files"] if uris is not None else []))
+            widths = [max(len(str(value)) for value in column) for column in zip(columns, *rows, strict=True)]
+            kind = max(len(dataset_type.name), 4)
+            form = f"%-{kind}s  " + "  ".join(f"%-{width}s" for width in widths[:-1]) + "  %s\n"
+            file.write(("\n" if before else "") + form % ("type", *columns))
+            file.write("  ".join("-" * width for width in (kind, *widths)) + "\n")
+            before = dataset_type.name
+        name = dataset_type.name
+        file.write("".join([form % (name, *row) for row in rows]))
+        number += len(rows)
     return number

@@ -86,8 +86,9 @@ def find(
 
     Exits with 4 if there are none.
     """
+    from registrytool.maintain.datasets import parse_ids
     from registrytool.maintain.datastore import file_uris
-    from registrytool.maintain.find import find_datasets, plan_search
+    from registrytool.maintain.find import find_rows, plan_search
     from registrytool.maintain.session import reading
     from registrytool.maintain.times import parse_time
     from registrytool.maintain.timespans import Timespan
@@ -98,13 +99,18 @@ def find(
     query = make_query(types, collections, where, ids, find_first=find_first, at=span)
     with reading(repository, catalog=catalog) as session:
         search = plan_search(session, query, order_by=split(order_by))
+
+        def places(rows: list[tuple[Any, ...]]) -> dict[str, tuple[str, ...]]:
+            found = file_uris(session, parse_ids(session, [str(row[0]) for row in rows]))
+            return {str(identifier): uris for identifier, uris in found.items()}
+
         number = show_datasets(
             context,
             output,
             {"registry": repository.name},
-            find_datasets(session, search, limit=limit),
+            find_rows(session, search, limit=limit),
             lambda number: {"count": number, "skipped": list(search.skipped)},
-            (lambda block: file_uris(session, [d.id for d in block])) if uris else None,
+            places if uris else None,
         )
     _tell_skipped(search.skipped)
     tell(f"{count(number, 'dataset')}.")

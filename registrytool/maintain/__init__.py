@@ -24,6 +24,20 @@ if TYPE_CHECKING:
         plan_set_attribute,
         set_attribute,
     )
+    from .calibrations import (  # noqa: F401 (for type checkers)
+        CalibrationChange,
+        certify,
+        copy_certifications,
+        decertify,
+        shift,
+    )
+    from .certifications import (  # noqa: F401 (for type checkers)
+        CalibrationCheck,
+        Certification,
+        Choice,
+        check_certifications,
+        list_certifications,
+    )
     from .chains import (  # noqa: F401 (for type checkers)
         ChainEdit,
         ChainMode,
@@ -50,11 +64,7 @@ if TYPE_CHECKING:
         list_collections,
         show_collection,
     )
-    from .collection_tree import (  # noqa: F401 (for type checkers)
-        TreeNode,
-        tree_nodes,
-        tree_svg,
-    )
+    from .collection_tree import TreeNode, tree_nodes, tree_svg  # noqa: F401 (for type checkers)
     from .collections import (  # noqa: F401 (for type checkers)
         Collection,
         Collections,
@@ -82,81 +92,149 @@ if TYPE_CHECKING:
         ensure_dataset_type,
         load_dataset_types,
     )
-    from .obscore_table import (  # noqa: F401 (for type checkers)
-        ObsCoreCheck,
-        check_obscore,
-        enable_obscore,
+    from .datasets import (  # noqa: F401 (for type checkers)
+        dataset_id,
+        empty_run,
+        insert_datasets,
+        remove_datasets,
     )
-    from .session import (  # noqa: F401 (for type checkers)
-        Session,
-        change,
-        reading,
+    from .datastore import (  # noqa: F401 (for type checkers)
+        Datastore,
+        file_uris,
+        load_datastores,
+        store_records,
     )
-    from .timespans import (  # noqa: F401 (for type checkers)
-        Timespan,
+    from .expressions import Expression, ExpressionError, parse  # noqa: F401 (for type checkers)
+    from .find import (  # noqa: F401 (for type checkers)
+        Dataset,
+        Query,
+        Search,
+        count_datasets,
+        find_datasets,
+        plan_search,
     )
+    from .obscore_table import ObsCoreCheck, check_obscore, enable_obscore  # noqa: F401 (for type checkers)
+    from .orphans import OrphanReport, find_orphans  # noqa: F401 (for type checkers)
+    from .prune import Mode, PrunePlan, plan_prune  # noqa: F401 (for type checkers)
+    from .session import Session, change, reading  # noqa: F401 (for type checkers)
+    from .show import DatasetDetails, show_dataset  # noqa: F401 (for type checkers)
+    from .times import format_time, parse_time  # noqa: F401 (for type checkers)
+    from .timespans import Timespan  # noqa: F401 (for type checkers)
+    from .transfer import (  # noqa: F401 (for type checkers)
+        Files,
+        TransferPlan,
+        copy_datasets,
+        move_datasets,
+        plan_transfer,
+    )
+    from .trash import TrashEntry, TrashReport, empty_trash, list_trash  # noqa: F401 (for type checkers)
 
 #: Public names and the module of each; the imports above say the same to those who check types.
 _MODULES = {
     "AssociationPlan": "associations",
     "AttributeReport": "attributes",
+    "CalibrationChange": "calibrations",
+    "CalibrationCheck": "certifications",
+    "Certification": "certifications",
     "ChainEdit": "chains",
     "ChainMode": "chains",
     "ChainReport": "chains",
+    "Choice": "certifications",
     "Collection": "collections",
     "CollectionDetails": "collection_list",
     "CollectionInfo": "collection_list",
     "CollectionReport": "collection_changes",
     "CollectionType": "collections",
     "Collections": "collections",
+    "Dataset": "find",
+    "DatasetDetails": "show",
     "DatasetType": "dataset_types",
     "DatasetTypeInfo": "dataset_type_changes",
     "DatasetTypeReport": "dataset_type_changes",
+    "Datastore": "datastore",
+    "Expression": "expressions",
+    "ExpressionError": "expressions",
+    "Files": "transfer",
+    "Mode": "prune",
     "ObsCoreCheck": "obscore_table",
+    "OrphanReport": "orphans",
+    "PrunePlan": "prune",
+    "Query": "find",
     "RemovalPlan": "collection_changes",
+    "Search": "find",
     "Session": "session",
     "Timespan": "timespans",
+    "TransferPlan": "transfer",
+    "TrashEntry": "trash",
+    "TrashReport": "trash",
     "TreeNode": "collection_tree",
     "Unused": "dataset_type_changes",
     "associate": "associations",
+    "certify": "calibrations",
     "change": "session",
+    "check_certifications": "certifications",
     "check_obscore": "obscore_table",
+    "copy_certifications": "calibrations",
+    "copy_datasets": "transfer",
+    "count_datasets": "find",
     "create_collection": "collection_changes",
+    "dataset_id": "datasets",
+    "decertify": "calibrations",
     "disassociate": "associations",
     "document_collection": "collection_changes",
     "edit_chain": "chains",
     "edit_chains": "chains",
+    "empty_run": "datasets",
+    "empty_trash": "trash",
     "enable_obscore": "obscore_table",
     "ensure_collection": "collections",
     "ensure_dataset_type": "dataset_types",
+    "file_uris": "datastore",
+    "find_datasets": "find",
+    "find_orphans": "orphans",
     "find_unused": "dataset_type_changes",
+    "format_time": "times",
     "get_attribute": "attributes",
+    "insert_datasets": "datasets",
     "list_attributes": "attributes",
+    "list_certifications": "certifications",
     "list_collections": "collection_list",
     "list_dataset_types": "dataset_type_changes",
+    "list_trash": "trash",
     "load_collections": "collections",
     "load_dataset_types": "dataset_types",
+    "load_datastores": "datastore",
+    "move_datasets": "transfer",
+    "parse": "expressions",
+    "parse_time": "times",
     "plan_associate": "associations",
     "plan_chain_edit": "chains",
     "plan_create": "collection_changes",
     "plan_disassociate": "associations",
     "plan_document": "collection_changes",
+    "plan_prune": "prune",
     "plan_register": "dataset_type_changes",
     "plan_removal": "collection_changes",
     "plan_remove": "dataset_type_changes",
     "plan_rename": "collection_changes",
     "plan_rename_dataset_type": "dataset_type_changes",
+    "plan_search": "find",
     "plan_set_attribute": "attributes",
     "plan_set_storage_class": "dataset_type_changes",
+    "plan_transfer": "transfer",
     "reading": "session",
     "register_dataset_type": "dataset_type_changes",
     "remove_collection": "collection_changes",
     "remove_dataset_type": "dataset_type_changes",
+    "remove_datasets": "datasets",
     "rename_collection": "collection_changes",
     "rename_dataset_type": "dataset_type_changes",
     "set_attribute": "attributes",
     "set_storage_class": "dataset_type_changes",
+    "shift": "calibrations",
     "show_collection": "collection_list",
+    "show_dataset": "show",
+    "store_records": "datastore",
     "tree_nodes": "collection_tree",
     "tree_svg": "collection_tree",
 }

@@ -13,7 +13,7 @@ from registrytool.config import parse_yaml
 from registrytool.errors import ConfigurationError, RegistryStateError
 
 from .collections import insert_missing
-from .datasets import chunks
+from .datasets import among, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -259,7 +259,7 @@ def file_uris(session: Session, ids: Sequence[DatasetId]) -> dict[DatasetId, tup
             query = (
                 sa.select(table.c.dataset_id, table.c.path)
                 .join(location, location.c.dataset_id == table.c.dataset_id)
-                .where(location.c.datastore_name == store.name, table.c.dataset_id.in_(part))
+                .where(location.c.datastore_name == store.name, among(session, table.c.dataset_id, part))
                 .order_by(table.c.component)
             )
             for row in session.rows(query):

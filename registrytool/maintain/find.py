@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from . import expressions, timespans
 from .collections import Collection, Collections, CollectionType, is_glob, load_collections
 from .conditions import Scope, condition
 from .dataset_types import DatasetType, load_dataset_types, require_dataset_type
-from .datasets import DatasetId, chunks, parse_ids
+from .datasets import DatasetId, among, chunks, parse_ids
 from .expressions import ExpressionError
 from .summaries import TYPES
 
@@ -209,7 +210,7 @@ def _summary(session: Session, places: Iterable[Collection]) -> set[tuple[Any, .
 def _require_ids(session: Session, ids: Sequence[DatasetId]) -> None:
     dataset = session.table("dataset")
     for part in chunks(ids):
-        known = set(session.connection.scalars(sa.select(dataset.c.id).where(dataset.c.id.in_(part))))
+        known = set(session.connection.scalars(sa.select(dataset.c.id).where(among(session, dataset.c.id, part))))
         missing = [i for i in part if i not in known]
         if missing:
             others = f", and {len(missing) - 1} others are missing" if len(missing) > 1 else ""
@@ -247,7 +248,14 @@ def _order(scope: Scope, order_by: Sequence[str]) -> list[sa.ColumnElement[Any]]
 # -- SQL ---------------------------------------------------------------------------
 
 
-def select_part(session: Session, search: Search, part: Part, ids: Sequence[DatasetId] | None = None) -> sa.Select[Any]:
+def select_part(
+    session: Session,
+    search: Search,
+    part: Part,
+    ids: Sequence[DatasetId] | None = None,
+    *,
+    as_text: bool = False,
+) -> sa.Select[Any]:
     """Return the query for the datasets of one dataset type.
 
     Parameters
@@ -260,6 +268,8 @@ def select_part(session: Session, search: Search, part: Part, ids: Sequence[Data
         The dataset type.
     ids : sequence, optional
         Identifiers; other datasets are left out.
+    as_text : `bool`, optional
+        Whether to leave UUIDs as the driver has them, which is text.
 
     Returns
     -------
@@ -273,7 +283,7 @@ def select_part(session: Session, search: Search, part: Part, ids: Sequence[Data
     for calibration in (False, True):
         places = [c for c in part.collections if (c.type is CollectionType.CALIBRATION) is calibration]
         if places:
-            pieces.append(_piece(session, search, part, places, ids, calibration=calibration))
+            pieces.append(_piece(session, search, part, places, ids, calibration=calibration, as_text=as_text))
     if len(pieces) == 1 and not (several and (search.query.find_first or not only_runs)):
         query, scope = pieces[0]
         if part.collections[0].type is CollectionType.CALIBRATION:
@@ -290,6 +300,7 @@ def _piece(
     ids: Sequence[DatasetId] | None,
     *,
     calibration: bool,
+    as_text: bool,
 ) -> tuple[sa.Select[Any], Scope]:
     """Return the rows of one table of associations."""
     dataset_type = part.dataset_type
@@ -304,7 +315,7 @@ def _piece(
     if search.expression is not None:
         conditions.append(condition(scope, search.expression))
     if ids is not None:
-        conditions.append(source.c.dataset_id.in_(ids))
+        conditions.append(among(session, source.c.dataset_id, ids))
     if calibration and search.query.at is not None:
         conditions.append(timespans.overlaps(source, search.query.at))
     ordering = _order(scope, search.order_by)
@@ -312,8 +323,9 @@ def _piece(
         search.expression is not None and any(str(n) == "ingest_date" for n in search.expression.names)
     )
     tables = source.join(dataset, dataset.c.id == source.c.dataset_id) if needs_dataset or ordering else source
+    identifier: sa.ColumnElement[Any] = source.c.dataset_id
     columns = [
-        source.c.dataset_id,
+        sa.type_coerce(identifier, sa.String()).label("dataset_id") if as_text else identifier,
         (key if only_runs else dataset.c[session.run_column]).label("run"),
         *(source.c[name] for name in dataset_type.dimensions),
     ]
@@ -366,27 +378,60 @@ def find_datasets(session: Session, search: Search, *, limit: int | None = None)
     dataset : `Dataset`
         By dataset type, in the order that was asked for, else in that of the data IDs.
     """
+    for dataset_type, rows in _fetch(session, search, limit, as_text=False):
+        name, dimensions, names = dataset_type.name, dataset_type.dimensions, search.names
+        end = 2 + len(dimensions)
+        for row in rows:
+            yield Dataset(row[0], name, names[row[1]], dict(zip(dimensions, row[2:end], strict=True)))
+
+
+def find_rows(
+    session: Session, search: Search, *, limit: int | None = None
+) -> Iterator[tuple[DatasetType, list[tuple[Any, ...]]]]:
+    """Find datasets as plain rows, for millions of them: see `find_datasets`.
+
+    Yields
+    ------
+    dataset_type : `DatasetType`
+        Dataset type of the rows.
+    rows : `list` [`tuple`]
+        Identifier (text, or a number), run, and a value for each required dimension.
+    """
+    names = search.names
+    for dataset_type, rows in _fetch(session, search, limit, as_text=True):
+        end = 2 + len(dataset_type.dimensions)
+        first = rows[0][0] if rows else None
+        if isinstance(first, uuid.UUID):
+            plain = [(str(r[0]), names[r[1]], *r[2:end]) for r in rows]
+        elif isinstance(first, str) and len(first) == 32:
+            # SQLite keeps UUIDs without dashes.
+            plain = [(_dashed(r[0]), names[r[1]], *r[2:end]) for r in rows]
+        else:
+            plain = [(r[0], names[r[1]], *r[2:end]) for r in rows]
+        yield dataset_type, plain
+
+
+def _dashed(text: str) -> str:
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _fetch(
+    session: Session, search: Search, limit: int | None, *, as_text: bool
+) -> Iterator[tuple[DatasetType, Sequence[Any]]]:
+    """Fetch rows of `select_part` piece by piece."""
+    options = {"stream_results": True, "yield_per": FETCH}
     left = limit
     for part in search.parts:
         for ids in [None] if search.ids is None else chunks(search.ids):
             if left is not None and left <= 0:
                 return
-            query = select_part(session, search, part, ids)
+            query = select_part(session, search, part, ids, as_text=as_text)
             if left is not None:
                 query = query.limit(left)
-            for dataset in _rows(session, search, part, query):
-                yield dataset
+            for rows in session.connection.execute(query, execution_options=options).partitions():
+                yield part.dataset_type, rows
                 if left is not None:
-                    left -= 1
-
-
-def _rows(session: Session, search: Search, part: Part, query: sa.Select[Any]) -> Iterator[Dataset]:
-    name, dimensions, names = part.dataset_type.name, part.dataset_type.dimensions, search.names
-    end = 2 + len(dimensions)
-    options = {"stream_results": True, "yield_per": FETCH}
-    for rows in session.connection.execute(query, execution_options=options).partitions():
-        for row in rows:
-            yield Dataset(row[0], name, names[row[1]], dict(zip(dimensions, row[2:end], strict=True)))
+                    left -= len(rows)
 
 
 def count_datasets(session: Session, search: Search) -> dict[str, int]:

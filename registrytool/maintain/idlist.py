@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .datasets import DatasetId
 
 #: Identifiers of one part.
-PART = 5000
+PART = 25_000
 
 
 class IdList:

@@ -11,6 +11,7 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .artifacts import Artifacts, artifact_path
+from .datasets import among
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
 
 if TYPE_CHECKING:
@@ -185,7 +186,9 @@ def _files(session: Session, store: Datastore, stores: Sequence[Datastore], exam
     for part in _pieces(artifacts.walk(without=_not_files(session, store, stores))):
         known: set[str] = set()
         if records is not None:
-            known = set(session.connection.scalars(sa.select(records.c.path).where(records.c.path.in_(part))))
+            known = set(
+                session.connection.scalars(sa.select(records.c.path).where(among(session, records.c.path, part)))
+            )
         for path in part:
             if path not in known and not _is_archive(session, records, path):
                 number += 1

@@ -15,7 +15,7 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
-from .datasets import Batches, chunks, lock_datasets, move_to_trash, remove_datasets
+from .datasets import Batches, among, chunks, lock_datasets, move_to_trash, remove_datasets
 from .datastore import LOCATION
 from .find import plan_search, select_part
 from .idlist import IdList
@@ -201,11 +201,15 @@ def _count_dependants(
     for part in ids.parts():
         if mode is not Mode.DISASSOCIATE:
             query = sa.select(sa.func.count(sa.distinct(location.c.dataset_id)))
-            counted.stored += session.scalar(query.where(location.c.dataset_id.in_(part)))
+            counted.stored += session.scalar(query.where(among(session, location.c.dataset_id, part)))
         for table_name, counter in tables:
             table = session.table(table_name)
             key = table.c[session.collection_column].label("key")
-            grouped = sa.select(key, sa.func.count().label("number")).where(table.c.dataset_id.in_(part)).group_by(key)
+            grouped = (
+                sa.select(key, sa.func.count().label("number"))
+                .where(among(session, table.c.dataset_id, part))
+                .group_by(key)
+            )
             for row in session.rows(grouped):
                 if row.key in names:
                     counter[names[row.key]] += row.number
@@ -286,7 +290,9 @@ def apply_prune(
             for name in tables:
                 table = session.table(name)
                 removed += session.execute(
-                    sa.delete(table).where(table.c.dataset_id.in_(ids), table.c[session.collection_column].in_(keys))
+                    sa.delete(table).where(
+                        among(session, table.c.dataset_id, ids), table.c[session.collection_column].in_(keys)
+                    )
                 )
             return removed
 

@@ -19,7 +19,7 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, ensure_collection, insert_missing, load_collections
-from .datasets import chunks, data_ids_taken, format_data_id, insert_datasets, lock_datasets
+from .datasets import among, chunks, data_ids_taken, format_data_id, insert_datasets, lock_datasets
 from .datastore import LOCATION
 from .find import find_datasets, plan_search
 from .session import change, reading
@@ -148,7 +148,10 @@ def _taken(session: Session, dataset_type: DatasetType, run: Collection, piece: 
     query = (
         sa.select(mine.c.dataset_id)
         .select_from(mine.join(theirs, sa.and_(*pairs, theirs.c[column] == run.key)))
-        .where(mine.c.dataset_id.in_([dataset.id for dataset in piece]), theirs.c.dataset_id != mine.c.dataset_id)
+        .where(
+            among(session, mine.c.dataset_id, [dataset.id for dataset in piece]),
+            theirs.c.dataset_id != mine.c.dataset_id,
+        )
     )
     found = set(session.connection.scalars(query))
     return [dataset for dataset in piece if dataset.id in found]
@@ -286,9 +289,13 @@ def _move(session: Session, dataset_type: DatasetType, into: Collection, piece: 
         found = lock_datasets(session, ids)
         run = sa.select(dataset.c[session.run_column]).where(dataset.c.id == tags.c.dataset_id).scalar_subquery()
         session.execute(
-            sa.update(tags).where(tags.c.dataset_id.in_(found), tags.c[column] == run).values({column: into.key})
+            sa.update(tags)
+            .where(among(session, tags.c.dataset_id, found), tags.c[column] == run)
+            .values({column: into.key})
         )
-        session.execute(sa.update(dataset).where(dataset.c.id.in_(found)).values({session.run_column: into.key}))
+        session.execute(
+            sa.update(dataset).where(among(session, dataset.c.id, found)).values({session.run_column: into.key})
+        )
 
 
 def _share(session: Session, new: Mapping[DatasetId, DatasetId]) -> None:
@@ -296,11 +303,11 @@ def _share(session: Session, new: Mapping[DatasetId, DatasetId]) -> None:
     location = session.table(LOCATION)
     for part in chunks(list(new)):
         # What is in the trash has records still, and a file that is about to go.
-        stored = sa.select(location.c.dataset_id).where(location.c.dataset_id.in_(part))
+        stored = sa.select(location.c.dataset_id).where(among(session, location.c.dataset_id, part))
         ids = list(session.connection.scalars(stored.distinct()))
         for name in (LOCATION, *session.recorded.dynamic.record_tables):
             table = session.table(name)
-            found = session.rows(sa.select(table).where(table.c.dataset_id.in_(ids)))
+            found = session.rows(sa.select(table).where(among(session, table.c.dataset_id, ids)))
             rows = [{**row._mapping, "dataset_id": new[row.dataset_id]} for row in found]  # noqa: SLF001
             for piece in chunks(rows):
                 session.connection.execute(insert_missing(session, name), piece)

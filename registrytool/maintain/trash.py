@@ -16,6 +16,7 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .artifacts import Artifacts, artifact_path
+from .datasets import among, use_memory
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
 from .session import change, reading
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 #: Datasets whose files are deleted in one transaction; elsewhere each file takes a while.
-_BATCH, _BATCH_REMOTE = 1000, 50
+_BATCH, _BATCH_REMOTE = 5000, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,7 @@ def _empty(
 
     def work(session: Session) -> None:
         nonlocal done
+        use_memory(session)
         for found in _batches(session, store, ids, lock=True):
             failed = _delete(session, store, artifacts, found, tally)
             session.commit()
@@ -241,7 +243,7 @@ def _batches(
         query = query.with_for_update(skip_locked=True)
     if ids is not None:
         for part in ids.parts(size):
-            found = list(session.connection.scalars(query.where(trash.c.dataset_id.in_(part))))
+            found = list(session.connection.scalars(query.where(among(session, trash.c.dataset_id, part))))
             if found:
                 yield found
         return
@@ -271,9 +273,11 @@ def _files(session: Session, store: Datastore, ids: Sequence[DatasetId]) -> _Fil
     records, location = session.table(store.records_table), session.table(LOCATION)
     # A dataset that was stored again has the same identifier, and needs its file.
     query = sa.select(location.c.dataset_id).where(location.c.datastore_name == store.name)
-    found.back.update(session.connection.scalars(query.where(location.c.dataset_id.in_(ids))))
+    found.back.update(session.connection.scalars(query.where(among(session, location.c.dataset_id, ids))))
     archives: set[str] = set()
-    for row in session.rows(sa.select(records.c.dataset_id, records.c.path).where(records.c.dataset_id.in_(ids))):
+    for row in session.rows(
+        sa.select(records.c.dataset_id, records.c.path).where(among(session, records.c.dataset_id, ids))
+    ):
         artifact = artifact_path(row.path)
         if artifact is None or row.dataset_id in found.back:
             found.kept.add(artifact or row.path)
@@ -293,7 +297,7 @@ def _used_by_others(
     """Return which files records of other datasets name, as a whole or as a member of an archive."""
     if not paths:
         return set()
-    query = sa.select(records.c.dataset_id, records.c.path).where(records.c.path.in_(paths))
+    query = sa.select(records.c.dataset_id, records.c.path).where(among(session, records.c.path, paths))
     found = {row.path for row in session.rows(query) if row.dataset_id not in ids}
     for path in archives - found:
         # A member is named by the path of the archive, #, and where in it.
@@ -318,6 +322,10 @@ def _delete(
     gone = [i for i in ids if i not in failed]
     if store.records_table in session.recorded.dynamic.record_tables:
         records = session.table(store.records_table)
-        session.execute(sa.delete(records).where(records.c.dataset_id.in_([i for i in gone if i not in found.back])))
-    session.execute(sa.delete(trash).where(trash.c.datastore_name == store.name, trash.c.dataset_id.in_(gone)))
+        session.execute(
+            sa.delete(records).where(among(session, records.c.dataset_id, [i for i in gone if i not in found.back]))
+        )
+    session.execute(
+        sa.delete(trash).where(trash.c.datastore_name == store.name, among(session, trash.c.dataset_id, gone))
+    )
     return failed
