@@ -56,11 +56,62 @@ def set_manager(path: Path, component: str, class_name: str | None) -> bool:
         )
         message = f"{path} is not written in a way that registrytool can change."
         raise ConfigurationError(message, hint=f"Please {action} yourself.")
+    _replace(path, changed)
+    return True
+
+
+def has_managers(path: Path) -> bool:
+    """Return whether the file names classes that manage components."""
+    return bool(_managers(parse_yaml(path.read_text(encoding="utf-8"))))
+
+
+def rename_values(path: Path, names: Mapping[str, str]) -> bool:
+    """Give values other names, wherever they stand.
+
+    Parameters
+    ----------
+    path : `pathlib.Path`
+        The file.
+    names : `~collections.abc.Mapping` [`str`, `str`]
+        New values by old ones.
+
+    Returns
+    -------
+    changed : `bool`
+        Whether the file had to be changed.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is not written in a way that can be changed like this; it is as it was.
+    """
+    text = path.read_text(encoding="utf-8")
+    before = parse_yaml(text)
+    wanted = _renamed(before, names)
+    if wanted == before:
+        return False
+    changed = re.sub(r"[\w.]+", lambda match: names.get(match[0], match[0]), text)
+    if _parsed(changed) != wanted:
+        message = f"{path} is not written in a way that registrytool can change."
+        listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
+        raise ConfigurationError(message, hint=f"Please change {listed} yourself.")
+    _replace(path, changed)
+    return True
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(changed, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.chmod(path.stat().st_mode & 0o777)
     temporary.replace(path)
-    return True
 
 
 def _parsed(text: str) -> Any:

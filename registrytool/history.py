@@ -8,9 +8,9 @@ and has ``upgrade(step)`` and, unless there is no way back, ``downgrade(step)``;
 `registrytool.step.Step`.  Besides Alembic's own it may have the variables ``options`` (what the user can or must set,
 with help), ``loses`` (what a downgrade cannot keep), ``needs`` (versions that other components must have reached) and
 ``irreversible`` (why there is no downgrade). A step with which another component begins says so in ``brings``; one
-after which other tables are registered has a function ``content``. Steps from one implementation to another lie in
-``alembic/switches``, beside the trees: the row in ``alembic_version`` that follows is the one of the version that
-they lead to.
+after which other tables are registered has a function ``content``; what gets another name in ``butler.yaml`` is in
+``configuration``. Steps from one implementation to another lie in ``alembic/switches``, beside the trees: the row in
+``alembic_version`` that follows is the one of the version that they lead to.
 
 What the gate (`registrytool.check`) must be told of a script is in
 ``changes`` and ``drops`` (columns, by table, whose values the upgrade converts, or does without for good; ``*`` stands
@@ -67,6 +67,7 @@ class Revision:
     computes: str | None = None
     new_keys: str | None = None
     brings: tuple[ComponentVersion, ...] = ()
+    configuration: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_switch(self) -> bool:
@@ -184,6 +185,7 @@ def read_revision(path: Path) -> Revision:
             getattr(module, "computes", None),
             getattr(module, "new_keys", None),
             tuple(ComponentVersion(*version) for version in getattr(module, "brings", ())),
+            getattr(module, "configuration", {}),
         )
     except (AttributeError, TypeError) as error:
         message = f"{path} is not a revision: {error}"

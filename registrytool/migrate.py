@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .backup import back_up, backup_path, require_backup_tool
-from .butler_yaml import set_manager
+from .butler_yaml import has_managers, rename_values, set_manager
 from .catalog import CONFIGURATIONS, Catalog
 from .database import Database
 from .errors import ConfigurationError, RegistryToolError
+from .history import History
 from .inspection import inspect
 from .models import MigrationReport, Plan, StepWork
 from .preparation import check_owner, plan_run, table_rows
@@ -211,7 +212,7 @@ def apply_migration(
                     f" {error.hint}" if error.hint else ""
                 )
             raise
-        warnings = _update_configuration(repository, run.plan, catalog)
+        warnings = _update_configuration(repository, run, catalog)
         reports.append(_report(run, repository, catalog, applied=True))
         reports[-1] = replace(reports[-1], warnings=(*reports[-1].warnings, *warnings))
         step_s += run.step_s
@@ -231,14 +232,24 @@ def apply_migration(
     )
 
 
-def _update_configuration(repository: Repository, plan: Plan, catalog: Catalog) -> list[str]:
+def _update_configuration(repository: Repository, run: Run, catalog: Catalog) -> list[str]:
     """Make ``butler.yaml`` name the managers that the registry now has; what cannot be done is said."""
     if repository.config_file is None:
         return []
-    warnings = []
+    plan, warnings = run.plan, []
+    revisions = History(catalog.content).revisions
+    renamed = {old: new for s in plan.steps for old, new in revisions[s.revision].configuration.items()}
+    try:
+        rename_values(repository.config_file, renamed)
+    except (ConfigurationError, OSError) as error:
+        warnings.append(f"butler.yaml must be changed by hand: {error}")
     for component in sorted({s.component for s in plan.steps} - CONFIGURATIONS.keys()):
         start, end = plan.start.get(component), plan.end.get(component)
         if (start and start.implementation) == (end and end.implementation):
+            continue
+        usual = next(iter(catalog.content.implementations[component]))
+        if end is not None and end.implementation == usual and not has_managers(repository.config_file):
+            # Nobody was named, before week 2020.45: the defaults of the client hold, which are those of new registries.
             continue
         class_name = catalog.configured_class(component, end.implementation) if end is not None else None
         try:

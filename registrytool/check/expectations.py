@@ -6,6 +6,7 @@ They stand beside the script, in ``<script>.rows.yaml``, as a list of cases::
       options: {}                     # what the user would set, if the step asks for something
       direction: up                   # or down
       state: {dimensions: 6.0.1}      # other versions than usual, if it matters
+      dataset_types: [[instrument]]   # required dimensions of dataset types, if their tables matter: two of each
       before:
         exposure:
           - {instrument: A, id: 1, observation_type: dark}
@@ -67,6 +68,7 @@ class Case:
     state: Mapping[str, str]
     before: Mapping[str, TableRows]
     after: Mapping[str, TableRows]
+    dataset_types: tuple[tuple[str, ...], ...] = ()
 
 
 def rows_file(revision: Revision) -> Path:
@@ -97,7 +99,7 @@ def read_cases(revision: Revision) -> tuple[Case, ...]:
 
 
 def _case(number: int, raw: Mapping[str, Any]) -> Case:
-    unknown = raw.keys() - {"case", "direction", "options", "state", "before", "after"}
+    unknown = raw.keys() - {"case", "direction", "options", "state", "dataset_types", "before", "after"}
     direction = raw.get("direction", "up")
     if unknown or direction not in ("up", "down"):
         message = f"case {number} has {', '.join(sorted(unknown)) or 'the direction ' + str(direction)}"
@@ -109,6 +111,7 @@ def _case(number: int, raw: Mapping[str, Any]) -> Case:
         {str(k): str(v) for k, v in (raw.get("state") or {}).items()},
         {table: _table(rows) for table, rows in (raw.get("before") or {}).items()},
         {table: _table(rows) for table, rows in (raw.get("after") or {}).items()},
+        tuple(tuple(map(str, group)) for group in raw.get("dataset_types") or ()),
     )
 
 

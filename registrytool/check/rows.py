@@ -329,6 +329,35 @@ def fill_tables(
     calibration : `tuple` [`str`, ...], optional
         The group of which there are calibrations.
     """
+    metadata, done = register_types(connection, namespace, catalog, groups=groups, calibration=calibration)
+    Filler(metadata, never_null, {"butler_attributes": [], **done}).fill(connection)
+
+
+def register_types(
+    connection: sa.Connection,
+    namespace: str | None,
+    catalog: Catalog,
+    *,
+    groups: Sequence[tuple[str, ...]] | None = None,
+    calibration: tuple[str, ...] | None = None,
+    record_tables: Sequence[str] = RECORD_TABLES,
+) -> tuple[sa.MetaData, dict[str, list[Row]]]:
+    """Register two dataset types for each of some groups of dimensions, and datastores.
+
+    Parameters
+    ----------
+    connection, namespace, catalog, groups, calibration
+        As for `fill_tables`.
+    record_tables : sequence of `str`, optional
+        Tables of file records.
+
+    Returns
+    -------
+    metadata : `sqlalchemy.MetaData`
+        Definitions of all tables of the registry.
+    rows : `dict` [`str`, `list` [`dict`]]
+        The rows that were inserted, by table.
+    """
     recorded = read_recorded(connection, namespace, catalog, where="the laboratory")
     dialect, universe = connection.dialect.name, Universe(recorded.universe)
     if groups is None:
@@ -340,7 +369,8 @@ def fill_tables(
         tables, rows = _dataset_types(universe, groups, calibration)
     else:
         tables, rows = _encoded_types(universe, groups, calibration, encoded)
-    dynamic = DynamicContent(tables, RECORD_TABLES, recorded.dynamic.obscore)
+    rows["opaque_meta"] = [{"table_name": name} for name in record_tables]
+    dynamic = DynamicContent(tables, tuple(record_tables), recorded.dynamic.obscore)
     metadata = catalog.metadata(recorded.state, dialect, dynamic, universe=recorded.universe, namespace=namespace)
     there = read_structure(connection, namespace)
     Reshape(there, None, metadata, keep_foreign=True).create(ConnectionExecutor(connection))
@@ -348,8 +378,7 @@ def fill_tables(
     for name in ("dimension_graph_key", "dimension_graph_definition", "dataset_type", "opaque_meta"):
         if rows[name]:
             connection.execute(sa.insert(definitions[name]), rows[name])
-    done = {name: found for name, found in rows.items() if name in definitions}
-    Filler(metadata, never_null, {"butler_attributes": [], **done}).fill(connection)
+    return metadata, {name: found for name, found in rows.items() if name in definitions}
 
 
 def usual_groups(universe: Universe) -> tuple[tuple[str, ...], ...]:
@@ -370,7 +399,6 @@ def _dataset_types(
         "dimension_graph_key": [],
         "dimension_graph_definition": [],
         "dataset_type": [],
-        "opaque_meta": [{"table_name": name} for name in RECORD_TABLES],
     }
     # Key 0 is the empty group, which has no row.
     for key, group in enumerate(sorted(known, key=len)):
@@ -415,7 +443,6 @@ def _encoded_types(
         "dimension_graph_key": [],
         "dimension_graph_definition": [],
         "dataset_type": types,
-        "opaque_meta": [{"table_name": name} for name in RECORD_TABLES],
     }
 
 

@@ -36,7 +36,7 @@ from registrytool.universe import Universe
 
 from .expectations import Case, insert_case, read_cases, wrong_rows
 from .lock import read_lock
-from .rows import Filler, TableContent, read_content, usual_groups
+from .rows import Filler, Row, TableContent, read_content, register_types, usual_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -386,9 +386,13 @@ def _case(laboratory: Laboratory, catalog: Catalog, trial: Trial, case: Case) ->
     options = _paths(case.options, trial.edge)
     with laboratory.registry(catalog, state, trial.dialect) as database:
         with database.write("insert test data") as connection:
+            there: dict[str, list[Row]] = {}
+            if case.dataset_types:
+                groups = case.dataset_types
+                _, there = register_types(connection, database.namespace, catalog, groups=groups, record_tables=())
             snapshot = _run(connection, database, catalog, options).first_snapshot()
             try:
-                insert_case(connection, Filler(snapshot.metadata, ()), case)
+                insert_case(connection, Filler(snapshot.metadata, (), there), case)
             except (RegistryToolError, sa.exc.SQLAlchemyError) as error:
                 trial.wrong.append((case, f"its rows cannot be put into a registry: {_said(error)}"))
                 return
