@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,9 @@ def has_managers(path: Path) -> bool:
 
 
 def rename_values(path: Path, names: Mapping[str, str]) -> bool:
-    """Give values other names, wherever they stand.
+    """Give values other names, wherever they stand; datastores of another class keep their own names.
+
+    The name of a datastore is in the rows of a registry.  Where the file does not give it, it follows from the class.
 
     Parameters
     ----------
@@ -87,23 +90,37 @@ def rename_values(path: Path, names: Mapping[str, str]) -> bool:
     """
     text = path.read_text(encoding="utf-8")
     before = parse_yaml(text)
-    wanted = _renamed(before, names)
+    added: list[str] = []
+    wanted = _renamed(before, names, added)
     if wanted == before:
         return False
-    changed = re.sub(r"[\w.]+", lambda match: names.get(match[0], match[0]), text)
+    lines = []
+    for line in text.splitlines(keepends=True):
+        lines.append(re.sub(r"[\w.]+", lambda match: names.get(match[0], match[0]), line))
+        head = re.match(r"(\s*(?:- +)?)cls:", line)
+        if head and lines[-1] != line and added:
+            name = json.dumps(added.pop(0), ensure_ascii=False)
+            lines[-1] = f"{lines[-1].rstrip()}\n{' ' * len(head[1])}name: {name}\n"
+    changed = "".join(lines)
     if _parsed(changed) != wanted:
         message = f"{path} is not written in a way that registrytool can change."
         listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
-        raise ConfigurationError(message, hint=f"Please change {listed} yourself.")
+        raise ConfigurationError(message, hint=f"Please change {listed} yourself, and give datastores a name.")
     _replace(path, changed)
     return True
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+def _renamed(value: Any, names: Mapping[str, str], added: list[str]) -> Any:
+    """Return a configuration with other values, and note the names of datastores that it lacked, in their order."""
     if isinstance(value, Mapping):
-        return {key: _renamed(item, names) for key, item in value.items()}
+        kind = value.get("cls")
+        result = {}
+        if isinstance(kind, str) and kind in names and "name" not in value:
+            result["name"] = f"{kind.rpartition('.')[2]}@{value.get('root')}"
+            added.append(result["name"])
+        return result | {key: _renamed(item, names, added) for key, item in value.items()}
     if isinstance(value, list):
-        return [_renamed(item, names) for item in value]
+        return [_renamed(item, names, added) for item in value]
     return names.get(value, value) if isinstance(value, str) else value
 
 

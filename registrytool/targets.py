@@ -152,6 +152,12 @@ def wanted_state(
         if state.get(component) is not None:
             message = f"A registry cannot be made with {component}: its table follows from a configuration."
             raise ConfigurationError(message, hint="Make it without, then migrate it with --to obscore=0.0.1.")
+    implicit = hasattr(catalog.module(state["dimensions"]), "universe")
+    if implicit:
+        state = state.without("dimensions-config")
+        if universe is not None:
+            message = f"Registries with {state['dimensions']} do not store a universe, and one was named."
+            raise ConfigurationError(message, hint="Leave --universe out, or take dimensions 6.0.0 or newer.")
     if universe is not None:
         config = _read_universe(universe)
         parsed = Universe(config)

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from registrytool.catalog import Catalog
     from registrytool.repository import Repository
 
-__all__ = ["CALIBRATION", "GROUPS", "RECORD_TABLES", "Filler", "TableContent", "fill_registry", "read_content"]
+__all__ = [
+    "CALIBRATION",
+    "GROUPS",
+    "RECORD_TABLES",
+    "Filler",
+    "TableContent",
+    "execute",
+    "fill_registry",
+    "read_content",
+]
 
 
 def fill_registry(
@@ -39,6 +48,15 @@ def fill_registry(
         )
         if database.dialect == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def execute(repository: Repository, statement: str) -> None:
+    """Execute a statement, in which {s} stands for the namespace and its point."""
+    database = Database.of(repository)
+    with database.write("change rows") as connection:
+        quote = connection.dialect.identifier_preparer.quote_schema
+        schema = f"{quote(database.namespace)}." if database.namespace else ""
+        connection.exec_driver_sql(statement.replace("{s}", schema).replace("%", "%%" if schema else "%"))
 
 
 def read_content(repository: Repository) -> dict[str, TableContent]:

@@ -1,8 +1,7 @@
 """Let collections have documentation strings.
 
 collection.doc is new and empty.  In the same week the datastore of files got another name: its table
-posix_datastore_records becomes file_datastore_records, if it has no such table yet, and PosixDatastore in the names of
-datastores FileDatastore.
+posix_datastore_records becomes file_datastore_records, if it has no such table yet.
 """
 
 from __future__ import annotations
@@ -24,24 +23,17 @@ down_revision = "5e75e5391603"
 branch_labels = None
 depends_on = None
 
-changes = {
-    "dataset_location": ("datastore_name",),
-    "dataset_location_trash": ("datastore_name",),
-    "opaque_meta": ("table_name",),
-    "posix_datastore_records": ("*",),
-}
+changes = {"opaque_meta": ("table_name",), "posix_datastore_records": ("*",)}
 irreversible = "nothing older than the registries of week 2020.46 can be had again"
 
 OLD, NEW = "posix_datastore_records", "file_datastore_records"
-#: Datastores that became one, and how their names begin.
-CLASSES = {"posixDatastore": "PosixDatastore", "s3Datastore": "S3Datastore", "webdavDatastore": "WebdavDatastore"}
-DATASTORES = tuple(f"{name}@" for name in CLASSES.values())
-FILE = "FileDatastore"
-
+#: Classes of datastores that became one, and the table, in the configuration; datastores keep their names.
 _PACKAGE = "lsst.daf.butler.datastores"
 configuration = {
     OLD: NEW,
-    **{f"{_PACKAGE}.{module}.{name}": f"{_PACKAGE}.fileDatastore.{FILE}" for module, name in CLASSES.items()},
+    f"{_PACKAGE}.posixDatastore.PosixDatastore": f"{_PACKAGE}.fileDatastore.FileDatastore",
+    f"{_PACKAGE}.s3Datastore.S3Datastore": f"{_PACKAGE}.fileDatastore.FileDatastore",
+    f"{_PACKAGE}.webdavDatastore.WebdavDatastore": f"{_PACKAGE}.fileDatastore.FileDatastore",
 }
 
 
@@ -59,13 +51,4 @@ def upgrade(step: Step) -> None:
         rows = sa.select(*old.columns)
         step.execute(sa.insert(step.new(NEW)).from_select([c.name for c in old.columns], rows))
         step.execute(sa.update(opaque).where(opaque.c.table_name == OLD).values(table_name=NEW))
-    for name in ("dataset_location", "dataset_location_trash"):
-        table = step.old(name)
-        for datastore in DATASTORES:
-            root = sa.func.substr(table.c.datastore_name, sa.literal_column(str(len(datastore) + 1)))
-            step.execute(
-                sa.update(table)
-                .where(table.c.datastore_name.startswith(datastore, autoescape=True))
-                .values(datastore_name=sa.literal(f"{FILE}@").concat(root))
-            )
     step.reshape()

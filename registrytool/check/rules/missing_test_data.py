@@ -38,7 +38,9 @@ def _said(subject: Subject) -> Iterator[Said]:
             if passage is None or not passage.fills:
                 continue
             tested = {t for case in trial.cases if case.up is not down for t in (*case.after, *case.before)}
-            for table in sorted({t for t, _ in passage.fills} - tested):
+            # Tables that are gone at the end only served to get there.
+            lasting = {t for t, _ in passage.fills if t in passage.start or t in passage.end}
+            for table in sorted(lasting - tested):
                 way = "down from" if down else "up to"
                 message = f"The way {way} {trial.edge.end} computes values of {table}, and no test data says which"
                 yield Said(trial, message, f"{'down' if down else 'up'} {table}", down)
