@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sqlalchemy.sql.elements import BinaryExpression, Null
 from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
-from registrytool.history import execute_script
+from registrytool.history import History, execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
 from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
@@ -209,9 +210,7 @@ def _newest_states(catalog: Catalog, edge: Edge) -> Iterator[State]:
 
 def _coherent(catalog: Catalog, state: State) -> bool:
     """Whether each version of a state has what it needed to come about."""
-    from registrytool.history import History
-
-    revisions = History(catalog.content).revisions
+    revisions = _history(catalog).revisions
     of = {r.target: r for r in revisions.values() if r.target is not None}
     for version in state.components.values():
         revision = of.get(version)
@@ -227,9 +226,7 @@ def _coherent(catalog: Catalog, state: State) -> bool:
 
 def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
     """Give states at the beginning of a step in which a registry is only for a moment, while others go on."""
-    from registrytool.history import History
-
-    history = History(catalog.content)
+    history = _history(catalog)
     for release in Releases(catalog).known() if catalog.content.schema_file("releases.yaml").exists() else ():
         state = release.state
         if edge.end.component in CONFIGURATIONS or edge.end.version not in catalog.versions[edge.end.component].get(
@@ -257,10 +254,8 @@ def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
 
 def _leads(catalog: Catalog, edge: Edge, state: State) -> bool:
     """Whether a step can begin in a state."""
-    from registrytool.history import History
-
     try:
-        plan = make_plan(History(catalog.content), state, {edge.end.component: edge.end})
+        plan = make_plan(_history(catalog), state, {edge.end.component: edge.end})
     except PlanError:
         return False
     return [s.revision for s in plan.steps] == [edge.revision.id]
@@ -467,11 +462,15 @@ class _RefusedError(RegistryToolError):
     """The step does not want to run, for a reason that does not concern the gate."""
 
 
-def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -> PlannedStep:
-    from registrytool.history import History
+@lru_cache(maxsize=4)
+def _history(catalog: Catalog) -> History:
+    """Return the revisions of the content of a catalogue; to read them takes as long as to run a small step."""
+    return History(catalog.content)
 
+
+def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -> PlannedStep:
     target = edge.end if direction is Direction.UP else edge.start
-    plan = make_plan(History(catalog.content), state, {edge.end.component: target})
+    plan = make_plan(_history(catalog), state, {edge.end.component: target})
     if len(plan.steps) != 1:
         message = f"The way to {target} is not the step itself."
         raise ContentError(message)
@@ -479,9 +478,7 @@ def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -
 
 
 def _function(catalog: Catalog, planned: PlannedStep) -> Any:
-    from registrytool.history import History
-
-    module = execute_script(History(catalog.content).revisions[planned.revision].path)
+    module = execute_script(_history(catalog).revisions[planned.revision].path)
     return module.upgrade if planned.direction is Direction.UP else module.downgrade
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from registrytool.check.lock import release
+from registrytool.check.lock import LOCK, release
 from registrytool.config import Content
 from registrytool.naming import revision_id
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PROJECT = Path(__file__).parents[2]
 THIRD_PARTY = PROJECT / "tests" / "data" / "thirdparty"
@@ -67,10 +71,30 @@ class Tree:
         """Remove a file."""
         (self.root / name).unlink()
 
+    def files(self) -> dict[str, bytes]:
+        """Return all files by name."""
+        paths = (p for p in self.root.rglob("*") if p.is_file() and p.suffix != ".pyc")
+        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in paths}
+
     def lock(self) -> None:
         """Release everything as it is now."""
-        (self.root / "schemas" / "schemas.lock").unlink(missing_ok=True)
+        (self.root / "schemas" / LOCK).unlink(missing_ok=True)
         release(self.content)
+
+    def unlock(self, changed: Collection[str]) -> None:
+        """Take back the release of files, and of the steps that have to do with them."""
+        stems = {name.partition(".")[0] for name in changed if name.startswith("alembic/")}
+        components = {name.split("/")[1] for name in changed if name.startswith("schemas/")}
+        path = self.root / "schemas" / LOCK
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            name = line.split()[-1]
+            if name.partition(".")[0] in stems or name in changed:
+                continue
+            if name.startswith("alembic/") and name.split("/")[2] in components:
+                continue
+            kept.append(line)
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 def make_below(folder: Path) -> Path:
