@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from .history import History
+
 #: Components that every registry has, in the order in which their tables are defined.
 MANAGERS = ("attributes", "dimensions", "collections", "datasets", "datastores", "opaque")
 #: Components of which the version is stored in a configuration, with the attribute that holds it.
@@ -374,6 +376,13 @@ class Catalog:
                         names.update(v for p in directory.glob("v*.py") if (v := parse_module_name(p.stem)) is not None)
             result[component] = {name: tuple(sorted(names, key=version_key)) for name, names in found.items()}
         return result
+
+    @cached_property
+    def history(self) -> History:
+        """All revisions of the content; to read them takes as long as to run a small step."""
+        from .history import History
+
+        return History(self.content)
 
     def require(self, version: ComponentVersion) -> None:
         """Check that a version is defined.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from sqlalchemy.sql.elements import BinaryExpression, Null
 from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
-from registrytool.history import History, execute_script
+from registrytool.history import execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
 from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
@@ -210,7 +209,7 @@ def _newest_states(catalog: Catalog, edge: Edge) -> Iterator[State]:
 
 def _coherent(catalog: Catalog, state: State) -> bool:
     """Whether each version of a state has what it needed to come about."""
-    revisions = _history(catalog).revisions
+    revisions = catalog.history.revisions
     of = {r.target: r for r in revisions.values() if r.target is not None}
     for version in state.components.values():
         revision = of.get(version)
@@ -226,7 +225,7 @@ def _coherent(catalog: Catalog, state: State) -> bool:
 
 def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
     """Give states at the beginning of a step in which a registry is only for a moment, while others go on."""
-    history = _history(catalog)
+    history = catalog.history
     for release in Releases(catalog).known() if catalog.content.schema_file("releases.yaml").exists() else ():
         state = release.state
         if edge.end.component in CONFIGURATIONS or edge.end.version not in catalog.versions[edge.end.component].get(
@@ -255,7 +254,7 @@ def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
 def _leads(catalog: Catalog, edge: Edge, state: State) -> bool:
     """Whether a step can begin in a state."""
     try:
-        plan = make_plan(_history(catalog), state, {edge.end.component: edge.end})
+        plan = make_plan(catalog.history, state, {edge.end.component: edge.end})
     except PlanError:
         return False
     return [s.revision for s in plan.steps] == [edge.revision.id]
@@ -462,15 +461,9 @@ class _RefusedError(RegistryToolError):
     """The step does not want to run, for a reason that does not concern the gate."""
 
 
-@lru_cache(maxsize=4)
-def _history(catalog: Catalog) -> History:
-    """Return the revisions of the content of a catalogue; to read them takes as long as to run a small step."""
-    return History(catalog.content)
-
-
 def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -> PlannedStep:
     target = edge.end if direction is Direction.UP else edge.start
-    plan = make_plan(_history(catalog), state, {edge.end.component: target})
+    plan = make_plan(catalog.history, state, {edge.end.component: target})
     if len(plan.steps) != 1:
         message = f"The way to {target} is not the step itself."
         raise ContentError(message)
@@ -478,7 +471,7 @@ def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -
 
 
 def _function(catalog: Catalog, planned: PlannedStep) -> Any:
-    module = execute_script(_history(catalog).revisions[planned.revision].path)
+    module = execute_script(catalog.history.revisions[planned.revision].path)
     return module.upgrade if planned.direction is Direction.UP else module.downgrade
 
 
