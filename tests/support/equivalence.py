@@ -91,6 +91,13 @@ class Twins:
         assert tables_of(self.ours) == before
         return done.stderr
 
+    def check(self, *words: object) -> Outcome:
+        """Run a command that only looks, whatever it says."""
+        before = tables_of(self.ours)
+        done = self._run(*self._words(words))
+        assert tables_of(self.ours) == before
+        return done
+
     def act(self, operation: Callable[[Repository], Any]) -> Any:
         """Call a function with our repository."""
         return operation(repository_of(self.ours))
@@ -98,6 +105,10 @@ class Twins:
     def client(self, program: str) -> Any:
         """Let the client do something in their copy."""
         return self._do(self.theirs, program)
+
+    def client_in_ours(self, program: str) -> Any:
+        """Let the client do or see something in our copy."""
+        return self._do(self.ours, program)
 
     def client_prepares(self, program: str) -> None:
         """Let the client do something in both copies; what it makes anew has other identifiers in each."""
