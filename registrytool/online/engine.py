@@ -112,7 +112,14 @@ class Engine:
         with self.connection.begin():
             return read_structure(self.connection, self.namespace)
 
-    def briefly(self, work: Callable[[], object], tables: Sequence[str] = (), *, exclusive: bool = False) -> None:
+    def briefly(
+        self,
+        work: Callable[[], object],
+        tables: Sequence[str] = (),
+        *,
+        exclusive: bool = False,
+        first: Callable[[], object] = lambda: None,
+    ) -> None:
         """Do something in a transaction that keeps others out for a moment.
 
         Parameters
@@ -123,6 +130,8 @@ class Engine:
             Tables that nobody else may use meanwhile.
         exclusive : `bool`, optional
             Whether no other registrytool may be at work.
+        first : callable, optional
+            Does in the same transaction what can be done before the tables are locked.
 
         Raises
         ------
@@ -136,6 +145,7 @@ class Engine:
                     self.do("SET LOCAL idle_in_transaction_session_timeout = 0")
                     self.do(f"SET LOCAL lock_timeout = {PATIENCE_MS}")
                     if not exclusive or self._no_other():
+                        first()
                         if tables:
                             # One limit for all of them together.
                             self.do(f"SET LOCAL statement_timeout = {PATIENCE_MS}")

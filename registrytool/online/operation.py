@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from registrytool.catalog import Catalog
 from registrytool.database import Database, whoami
 from registrytool.drift import load_drift
-from registrytool.errors import ConfigurationError, PlanError, RegistryStateError
+from registrytool.errors import ConfigurationError, PlanError, RegistryDriftError, RegistryStateError
 from registrytool.history import History
 from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
 from registrytool.introspect import read_structure
@@ -21,8 +22,18 @@ from registrytool.preparation import check_owner, plan_run, table_rows
 from registrytool.progress import NullProgress, Progress
 from registrytool.reshape import Reshape
 from registrytool.runner import REGISTERING, Run, Scripts
-from registrytool.state import ATTRIBUTES, ONLINE_PREFIX, ONLINE_RUN, read_attributes, table_names, write_attribute
+from registrytool.state import (
+    ATTRIBUTES,
+    ONLINE_PREFIX,
+    ONLINE_RUN,
+    STAMPS,
+    parse_state,
+    read_attributes,
+    table_names,
+    write_attribute,
+)
 from registrytool.step import ConnectionExecutor
+from registrytool.structure import differences
 
 from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers
 from .engine import Engine, Pace
@@ -337,9 +348,15 @@ class _Operation:
                 return replace(self._report(), held=stage.name)
             self._phase(engine, record, "exchange")
             try:
-                engine.briefly(partial(self._exchange, engine, stage, record), self._tables(stage), exclusive=True)
+                engine.briefly(
+                    partial(self._exchange, engine, stage),
+                    self._tables(stage),
+                    exclusive=True,
+                    first=partial(self._record, engine, stage, record),
+                )
             except _ChangedError:
                 continue
+            record["phase"] = "begin"
             self.done.append(stage.name)
             self.progress.step_finished(stage.name, time.monotonic() - self.began)
 
@@ -350,22 +367,12 @@ class _Operation:
         registering = REGISTERING & stage.run.inspection.recorded.tables
         return sorted(built | changed | registering)
 
-    def _exchange(self, engine: Engine, stage: _Stage, record: dict[str, Any]) -> None:
-        began = time.monotonic()
+    def _record(self, engine: Engine, stage: _Stage, record: dict[str, Any]) -> None:
+        """Write the new versions down, which nobody sees before the commit, and check them."""
         connection, run, namespace = engine.connection, stage.run, self.database.namespace
-        recorded = run.inspection.recorded
         present = {n: v for n, v in read_attributes(connection, namespace).items() if not n.startswith(ONLINE_PREFIX)}
-        if present != recorded.attributes or table_names(connection, namespace) != recorded.tables:
+        if present != run.inspection.recorded.attributes:
             raise _ChangedError
-        engine.exchange(stage.work)
-        found = ours(read_structure(connection, namespace), stage.origin.structure, stage.after.structure)
-        rest = Reshape(
-            found, None, stage.after.metadata, renames=stage.effects.renames, structure=stage.after.structure
-        )
-        executor = ConnectionExecutor(connection)
-        rest.create(executor)
-        rest.alter(executor)
-        rest.drop(executor)
         for statement in attribute_statements(stage.effects):
             connection.execute(statement)
         for planned in run.plan.steps:
@@ -374,9 +381,29 @@ class _Operation:
         run.step_s[:] = [time.monotonic() - self.began for _ in run.plan.steps]
         run.write_log(connection)
         engine.forget()
-        record["phase"] = "begin"
-        self._write_record(connection, record)
-        run.check(connection, stage.after, stage.name)
+        self._write_record(connection, {**record, "phase": "begin"})
+        state, universe = parse_state(read_attributes(connection, namespace), self.catalog, where=self.repository.name)
+        if (state, universe) != (stage.after.state, stage.after.universe):
+            raise RegistryDriftError([f"the recorded versions are not those after {stage.name}"])
+
+    def _exchange(self, engine: Engine, stage: _Stage) -> None:
+        """Change the definitions and compare the result; as short as it can be, since everybody waits."""
+        began = time.monotonic()
+        connection, namespace = engine.connection, self.database.namespace
+        before, after = stage.origin.structure, stage.after.structure
+        if table_names(connection, namespace) - {STAMPS} != stage.run.inspection.recorded.tables - {STAMPS}:
+            raise _ChangedError
+        engine.exchange(stage.work)
+        found = ours(read_structure(connection, namespace), before, after)
+        rest = Reshape(found, None, stage.after.metadata, renames=stage.effects.renames, structure=after)
+        executor = ConnectionExecutor(connection)
+        rest.create(executor)
+        rest.alter(executor)
+        rest.drop(executor)
+        found = ours(read_structure(connection, namespace), before, after)
+        wrong = [str(d) for d in differences(after, dataclasses.replace(found, extensions=after.extensions))]
+        if wrong:
+            raise RegistryDriftError(wrong, when=f" after {stage.name}")
         self.exchange_s.append(round(time.monotonic() - began, 3))
 
     def _report(self) -> OnlineReport:
