@@ -14,6 +14,7 @@ from .errors import ConfigurationError, RegistryToolError
 from .history import History
 from .inspection import inspect
 from .models import MigrationReport, Plan, StepWork
+from .online.obstacles import online_obstacles
 from .preparation import check_owner, plan_run, table_rows
 from .progress import NullProgress, Progress
 from .releases import Releases
@@ -294,11 +295,15 @@ def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool
     releases = Releases(catalog)
     work = []
     state = run.plan.start
+    # Only where nothing has been done yet: it says what can be chosen.
+    obstacles = online_obstacles(run) if run.dialect == "postgresql" and not applied else {}
     for item, _ in run.preview:
         step = item.step
         state = state.replace(step.end) if step.end is not None else state.without(step.component)
         readers, writers = releases.readers_and_writers(state)
-        work.append(_estimated(replace(item, readers=readers, writers=writers)))
+        why = obstacles.get(step.name)
+        done = replace(item, readers=readers, writers=writers, online=why == (), obstacles=why or ())
+        work.append(_estimated(done))
     warnings = list(run.inspection.notes)
     return MigrationReport(repository.name, run.plan, tuple(work), run.inspection.differences, applied, tuple(warnings))
 

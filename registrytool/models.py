@@ -251,13 +251,18 @@ class TableWork(_Model):
 
 @dataclass(frozen=True, slots=True)
 class StepWork(_Model):
-    """A planned step with its effect on tables and readers."""
+    """A planned step with its effect on tables and readers.
+
+    ``online`` says whether it can run with ``--online``, and ``obstacles`` why not; there is no such thing on SQLite.
+    """
 
     step: PlannedStep
     tables: tuple[TableWork, ...]
     readers: str
     writers: str
     lock_s: float | None = None
+    online: bool = False
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,10 @@ def _show_plan(report: MigrationReport) -> None:
             say("  there is no way back over this step")
         if item.step.closed:
             say(f"  the repository must be closed: {item.step.closed}")
+        if item.online:
+            say("  can run online, while others read and write: --online")
+        elif item.obstacles:
+            say(f"  cannot run online: {', and '.join(item.obstacles)}")
         if item.step.options:
             say(f"  options: {', '.join(item.step.options)}")
         many = [t for t in item.tables if t.action != "alter"]

@@ -14,14 +14,13 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database, whoami
 from registrytool.drift import load_drift
 from registrytool.errors import ConfigurationError, PlanError, RegistryDriftError, RegistryStateError
-from registrytool.history import History
 from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
 from registrytool.introspect import read_structure
 from registrytool.models import Plan, _Model
 from registrytool.preparation import check_owner, plan_run, table_rows
 from registrytool.progress import NullProgress, Progress
 from registrytool.reshape import Reshape
-from registrytool.runner import REGISTERING, Run, Scripts
+from registrytool.runner import REGISTERING, Run
 from registrytool.state import (
     ATTRIBUTES,
     ONLINE_PREFIX,
@@ -37,6 +36,7 @@ from registrytool.structure import differences
 
 from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers
 from .engine import Engine, Pace
+from .obstacles import online_obstacles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,21 +162,6 @@ def abort_online(
         There is none.
     """
     return _Operation(repository, options or OnlineOptions(), catalog, progress).abort()
-
-
-def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
-    """Say of each step of a plan why it cannot run online; nothing if it can."""
-    before, result = run.first_snapshot(), {}
-    history = History(run.catalog.content)
-    scripts = Scripts(run.catalog.content)
-    for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
-        effects = Effects()
-        run.write_down(planned, before, after, effects, scripts, accept_loss=True, kind=CapturedStep)
-        computes = history.revisions[planned.revision].computes
-        found = derive(before.structure, before, after, effects).obstacles
-        result[planned.name] = (computes, *found) if computes is not None else found
-        before = after
-    return result
 
 
 class _Operation:

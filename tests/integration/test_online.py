@@ -20,6 +20,7 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database
 from registrytool.inspection import inspect
 from registrytool.introspect import read_structure
+from registrytool.maintain import change, ensure_dataset_type
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.online.engine import Pace
 from registrytool.online.operation import OnlineOptions, abort_online, migrate_online, resume_online
@@ -381,13 +382,56 @@ def test_the_leftover_of_an_interrupted_index_build_is_built_again(many: Reposit
     assert_clean(many)
 
 
+def test_tables_that_others_make_meanwhile_are_migrated_too(online_place: Place) -> None:
+    repository = make(online_place, "dimensions-config=4")
+    report = migrate_online(repository, OnlineOptions(targets=("dimensions-config=5",), hold=True))
+    assert report.held == "dimensions-config daf_butler 4 -> 5"
+
+    change(
+        repository,
+        "register a dataset type",
+        lambda session: ensure_dataset_type(session, "late", ["instrument", "detector"], "Thing"),
+    )
+    resume_online(repository)
+
+    assert_clean(repository)
+    with Database.of(repository).read() as connection:
+        table = read_structure(connection, repository.namespace).tables
+    late = [t for n, t in table.items() if n.startswith("dataset_tags_") and set(t.columns) == LATE]
+    assert [t.columns["instrument"].type for t in late] == ["character varying(32)"]
+
+
+LATE = {"dataset_type_id", "dataset_id", "collection_id", "instrument", "detector"}
+
+
+def test_the_plan_says_what_can_run_online(online_place: Place, run: Run) -> None:
+    repository = make(online_place, "w_2023_32")
+    words = (online_place.url, "--namespace", online_place.namespace, "--plan")
+    plan = json.loads(run("migrate", *words, "--format", "json").stdout)
+    found = {
+        (work["step"]["component"], work["step"]["end"]["version"]): (work["online"], work["obstacles"])
+        for work in plan["work"]
+    }
+    assert found["datasets", "2.0.0"] == (True, [])
+    assert found["dimensions-config", "5"] == (True, [])
+    online, obstacles = found["dimensions-config", "6"]
+    assert not online
+    assert obstacles[0].startswith("it changes rows of ")
+    text = run("migrate", *words).stdout
+    assert "  can run online, while others read and write: --online\n" in text
+    assert f"  cannot run online: {', and '.join(obstacles)}\n" in text
+    assert repository.dialect == "postgresql"
+
+
 def test_switching_to_uuids_is_refused_with_the_reason(online_place: Place, run: Run) -> None:
     repository = make(online_place, "w_2021_10")
     before = everything(repository)
     target = "datasets=ByDimensionsDatasetRecordStorageManagerUUID/1.0.0"
     outcome = run("migrate", online_place.url, "--namespace", online_place.namespace, "--online", "--to", target)
     assert outcome.exit_code == 3
-    assert "cannot run online" in outcome.stderr
+    said = outcome.stderr.splitlines()[-1]
+    assert said.startswith("Error: 1 of the steps cannot run online: datasets ")
+    assert "other tables refer to dataset by its primary key, which changes" in said
     assert everything(repository) == before
 
 
