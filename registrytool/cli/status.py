@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,8 +92,9 @@ def _show_log(entries: list[LogEntry]) -> None:
         say("Nothing is recorded.")
     for entry in entries:
         say(f"{entry.when}  {entry.operation}  by {entry.who} with {entry.tool}")
-        for name, elapsed in zip(entry.details.get("steps", ()), entry.details.get("elapsed_s", ()), strict=False):
-            say(f"    {name}  ({elapsed:.1f} s)")
+        # A script does not know how long its steps take.
+        for name, elapsed in zip_longest(entry.details.get("steps", ()), entry.details.get("elapsed_s", ())):
+            say(f"    {name}" + (f"  ({elapsed:.1f} s)" if elapsed is not None else ""))
         for name in entry.details.get("repaired", ()):
             say(f"    repaired {name}")
 

@@ -114,7 +114,7 @@ OPTIONS = MigrateOptions(settings=SETTINGS, accept_loss=True)
 
 
 @pytest.mark.parametrize("namespace", ["registry", 'odd "näme-space \\ 50%: $$'], ids=["plain", "odd"])
-def test_a_script_gives_the_same_database_as_the_migration(repository: Repository, twin: Repository) -> None:
+def test_a_script_gives_the_same_database_as_the_migration(repository: Repository, twin: Repository, run: Run) -> None:
     script = migration_script(twin, OPTIONS)
     migrate(repository, "newest", **SETTINGS)
 
@@ -127,6 +127,11 @@ def test_a_script_gives_the_same_database_as_the_migration(repository: Repositor
     assert len(script.parts) > len(wanted["steps"]) > 5
     assert str(entry["who"]).startswith("a script by ")
     assert entry["when"][:10] == wanted["when"][:10]
+    words = [
+        str(twin.url.render_as_string(hide_password=False)),
+        *(("--namespace", twin.namespace) if twin.namespace else ()),
+    ]
+    assert [line.strip() for line in run("log", *words).stdout.splitlines()[1:]] == entry["steps"]
 
 
 def test_a_script_from_a_recorded_registry_is_that_of_the_registry(
