@@ -20,7 +20,8 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database
 from registrytool.inspection import inspect
 from registrytool.introspect import read_structure
-from registrytool.maintain import change, ensure_dataset_type
+from registrytool.maintain.dataset_types import ensure_dataset_type
+from registrytool.maintain.session import change
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.online.engine import Pace
 from registrytool.online.operation import OnlineOptions, abort_online, migrate_online, resume_online
