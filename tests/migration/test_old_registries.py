@@ -16,6 +16,7 @@ from registrytool.models import ComponentVersion, State
 from registrytool.planner import make_plan
 from registrytool.releases import Releases
 from registrytool.universe import Universe
+from registrytool.verify import verify_registry
 from tests.support.content_states import CATALOG, HISTORY, OLD_STEPS
 from tests.support.registries import SETTINGS, assert_clean, make_state, migrate, target
 from tests.support.rows import execute, fill_registry, read_content
@@ -191,3 +192,32 @@ def test_file_records_of_week_2020_45_get_their_new_name_and_the_datastore_keeps
     assert {k: v for k, v in config.items() if k != "datastore"} == {
         k: v for k, v in parse_yaml(text).items() if k != "datastore"
     }
+
+
+def test_dimensions_of_week_2020_32_were_shorter_and_so_were_numbers_in_file_records(place: Place) -> None:
+    state = state_of("w_2020_32")
+    repository = make_state(place, state)
+    database = Database.of(repository)
+    with database.write("make it older") as connection:
+        register_types(
+            connection, database.namespace, CATALOG, groups=(), calibration=(), record_tables=("some_records",)
+        )
+        if place.dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA writable_schema = ON")
+            for table, new, old in (
+                ("dataset_type", "VARCHAR(8)", "VARCHAR(4)"),
+                ("some_records", "BIGINT", "INTEGER"),
+            ):
+                change = "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ?"
+                connection.exec_driver_sql(change, (new, old, table))
+            connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    if place.dialect == "postgresql":
+        execute(repository, "ALTER TABLE {s}dataset_type ALTER COLUMN dimensions_encoded TYPE varchar(4)")
+        for column in ("dataset_id", "file_size"):
+            execute(repository, "ALTER TABLE {s}some_records ALTER COLUMN " + column + " TYPE integer")
+    found = verify_registry(repository, catalog=CATALOG)
+    assert {d.drift for d in found.differences} == {"encoded-dimensions-4", "records-32-bit"}
+
+    migrate(repository, *like(state, "w_2020_46"))
+
+    assert_clean(repository, state_of("w_2020_46"))
