@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import INT8RANGE
 
 if TYPE_CHECKING:
     from registrytool.step import Step
@@ -31,6 +30,9 @@ MIN_NSEC, MAX_NSEC = 0, 4102444800000000000
 
 
 def upgrade(step: Step) -> None:
+    # Here, since every command reads the scripts, and few need PostgreSQL.
+    from sqlalchemy.dialects.postgresql import INT8RANGE
+
     tables = [name for name, table in step.before.structure.tables.items() if "timespan_begin" in table.columns]
     begin, end = (sa.column(f"timespan_{which}", sa.BigInteger()) for which in ("begin", "end"))
     unknown = sa.and_(begin.is_(None), end.is_(None))
