@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from registrytool.errors import ConfigurationError
 from registrytool.maintain.timespans import Timespan
@@ -216,7 +217,9 @@ def read_headers(
         A package is not installed, or there is no such translator.
     """
     require_translators()
-    load_translator(translator)
+    if any(not file.endswith(_INDEX) for file in files):
+        # Translated content of an index needs none.
+        load_translator(translator)
     number = min(processes or len(os.sched_getaffinity(0)), max(1, len(files) // _CHUNK))
     chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
     if number <= 1:
@@ -247,7 +250,10 @@ def _read_chunk(files: Sequence[str], translator: str | None) -> list[list[Obser
 
     # What it could not find in a header that need not be there, it tells nobody.
     logging.getLogger("astro_metadata_translator").setLevel(logging.CRITICAL)
-    chosen = load_translator(translator)
+    try:
+        chosen = load_translator(translator)
+    except ConfigurationError:
+        chosen = None
     result: list[list[Observation] | BadFile] = []
     for file in files:
         if file.endswith(_INDEX):
@@ -264,8 +270,10 @@ def _read_file(file: str, translator: Any) -> list[Observation] | BadFile:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             primary = _primary(file)
-            kind = translator or MetadataTranslator.determine_translator(primary, filename=file)
-            headers = list(kind.determine_translatable_headers(file, primary))
+            # As a URI, in which no character of a path means anything else.
+            uri = f"file://{quote(file)}"
+            kind = translator or MetadataTranslator.determine_translator(primary, filename=uri)
+            headers = list(kind.determine_translatable_headers(uri, primary))
             cut = next((str(w.message) for w in caught if "truncated" in str(w.message)), None)
             if cut is not None:
                 return BadFile(file, f"The file is cut off: {_sentence(cut)}.")
@@ -320,7 +328,7 @@ def _observation(file: str, header: Any, translator: Any) -> Observation:
         warnings.simplefilter("ignore")
         info = ObservationInfo(
             header,
-            filename=file,
+            filename=f"file://{quote(file)}",
             translator_class=translator,
             pedantic=False,
             required=set(REQUIRED),

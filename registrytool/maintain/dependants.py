@@ -197,7 +197,8 @@ def _datasets(session: Session, tree: _Tree) -> dict[str, int]:
         .group_by(kind.c.name)
         .order_by(kind.c.name)
     )
-    return {str(name): int(number) for name, number in map(tuple, session.rows(counted))}
+    found: list[Any] = list(session.rows(counted))
+    return {str(name): int(number) for name, number in found}
 
 
 def delete_records(

@@ -138,8 +138,8 @@ def iter_records(
     elif where:
         checked = shape.check(where, f"find records of {element}", session.dialect)
         query = query.where(*(table.c[n] == v for n, v in shape.to_columns(checked, session.dialect).items()))
-    with session.connection.execute(query, execution_options={"stream_results": True}) as result:
-        for row in result.yield_per(1000).mappings():
+    with session.connection.execute(query, execution_options={"stream_results": True, "yield_per": 1000}) as result:
+        for row in result.mappings():
             yield shape.from_columns(dict(row))
 
 
