@@ -196,7 +196,12 @@ class _Ingest:
         with reading(self.repository, catalog=self.catalog) as session:
             self.root = local_root(session)
             self.templates = file_templates(self.repository)
-        recovered = 0 if self.options.dry_run else recover(self.root, self._known)[0]
+        recovered = 0
+        if not self.options.dry_run:
+            found = recover(self.root, self._known)
+            recovered = found.removed
+            self.skipped += sum(f in found.moved for f in files)
+            files = [f for f in files if f not in found.moved]
         transfer = resolve(self.options.transfer, self.root, files)
         items = self._items(files)
         done = 0

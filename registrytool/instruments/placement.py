@@ -64,6 +64,22 @@ class Placed:
     target: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What processes that died had left.
+
+    Attributes
+    ----------
+    removed : `int`
+        Number of files that were placed, and that the registry does not know; they are gone.
+    moved : `frozenset` [`str`]
+        Files that were ingested, and only had to be removed from where they were.
+    """
+
+    removed: int
+    moved: frozenset[str]
+
+
 def resolve(transfer: Transfer, root: str, files: Sequence[str]) -> Transfer:
     """Return how files are placed if nobody says so."""
     if transfer is not Transfer.AUTO:
@@ -241,7 +257,7 @@ def _place(transfer: Transfer, source: str, target: str) -> None:
         Path(partial).unlink(missing_ok=True)
 
 
-def recover(root: str, known: Known) -> tuple[int, int]:
+def recover(root: str, known: Known) -> Recovered:
     """Clean up after processes that died.
 
     Parameters
@@ -253,8 +269,8 @@ def recover(root: str, known: Known) -> tuple[int, int]:
 
     Returns
     -------
-    removed, kept : `int`
-        Number of files that were removed, since the registry does not know them, and that stay.
+    recovered : `Recovered`
+        What was found.
     """
     folder = Path(root) / JOURNALS
     dead, busy = [], set()
@@ -271,16 +287,17 @@ def recover(root: str, known: Known) -> tuple[int, int]:
             stream.close()
             continue
         dead.append((path, stream, content))
-    removed = kept = 0
+    removed = 0
+    moved: set[str] = set()
     for path, stream, content in dead:
         there = known([p for _, p, _ in content["files"]])
         for source, file, target in content["files"]:
             if target in busy:
                 continue
             if file in there:
-                kept += 1
                 if content["transfer"] == Transfer.MOVE.value and os.path.lexists(target):
                     Path(source).unlink(missing_ok=True)
+                    moved.add(source)
             elif os.path.lexists(target):
                 removed += 1
                 Path(target).unlink(missing_ok=True)
@@ -288,7 +305,7 @@ def recover(root: str, known: Known) -> tuple[int, int]:
                 partial.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         stream.close()
-    return removed, kept
+    return Recovered(removed, frozenset(moved))
 
 
 def _content(stream: IO[str]) -> Any:
