@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 VERSION = "1.0.2"
 _DESCRIPTION = "Butler Data Repository Export"
 _TIME = "!butler_time/tai/iso"
+#: What the client writes for an empty timespan, and cannot read itself.
 _EMPTY_BOUND = "tag:yaml.org,2002:python/object/apply:lsst.daf.butler._timespan._SpecialTimespanBound"
 #: Kinds of regions by the first byte of their encoding.
 _REGIONS = {
     b"c": "Circle", b"p": "ConvexPolygon", b"b": "Box", b"e": "Ellipse",
     b"u": "UnionRegion", b"i": "IntersectionRegion",
 }  # fmt: skip
+
+#: Begin and end of an empty timespan: 2000-01-01 00:00 TAI, for no reason.
+_SOME_TIME = 946_684_800_000_000_000
 
 Records = dict[str, list[dict[str, Any]]]
 
@@ -79,14 +83,16 @@ def _region(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> bytes:
 
 
 def _timestamp(loader: yaml.SafeLoader, node: yaml.Node) -> int:
-    # Files of 2020 have times without a tag, in TAI.
-    return parse_time(str(loader.construct_scalar(node)), "tai")  # type: ignore[arg-type]
+    # Files of 2020 have times without a tag, which the client takes for UTC.
+    return parse_time(str(loader.construct_scalar(node)), "utc")  # type: ignore[arg-type]
 
 
 _Loader.add_constructor(_TIME, _time)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _timestamp)
 _Loader.add_constructor(_EMPTY_BOUND, lambda loader, node: _Bound())  # noqa: ARG005
 _Loader.add_multi_constructor("lsst.sphgeom.", _region)
+# Of the parts with datasets and collections nothing is used.
+_Loader.add_constructor("!uuid", lambda loader, node: str(loader.construct_scalar(node)))  # type: ignore[arg-type]
 
 
 def read_export(path: Path) -> ExportFile:
@@ -284,7 +290,6 @@ class _RegionNode(bytes):
 
 
 _Dumper.add_representer(_Tagged, lambda d, v: d.represent_scalar(_TIME, str(v)))
-_Dumper.add_representer(_Bound, lambda d, v: d.represent_sequence(_EMPTY_BOUND, [1]))  # noqa: ARG005
 _Dumper.add_representer(
     _RegionNode,
     lambda d, v: d.represent_mapping(f"lsst.sphgeom.{_REGIONS.get(v[:1], 'Region')}", {"encoded": bytes(v).hex()}),
@@ -346,8 +351,9 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if name == TIMESPAN:
             if value is not None:
-                bounds = ("datetime_begin", value.begin), ("datetime_end", value.end)
-                result.update({n: _Bound() if value.empty else _stamp(t) for n, t in bounds})
+                # A timespan that ends where it begins is an empty one to the client too.
+                begin, end = (_SOME_TIME, _SOME_TIME) if value.empty else (value.begin, value.end)
+                result |= {"datetime_begin": _stamp(begin), "datetime_end": _stamp(end)}
         elif name == REGION and value is not None:
             result[name] = _RegionNode(value)
         else:
