@@ -93,7 +93,7 @@ _Loader.add_constructor(_EMPTY_BOUND, lambda loader, node: _Bound())  # noqa: AR
 _Loader.add_multi_constructor("lsst.sphgeom.", _region)
 for _name in _REGIONS.values():
     # Where lsst-sphgeom has been imported, it has taught YAML to make objects of these.
-    _Loader.add_constructor(f"lsst.sphgeom.{_name}", lambda loader, node: _region(loader, "", node))
+    _Loader.add_constructor(f"lsst.sphgeom.{_name}", lambda loader, node: _region(loader, "", node))  # type: ignore[arg-type]
 # Of the parts with datasets and collections nothing is used.
 _Loader.add_constructor("!uuid", lambda loader, node: str(loader.construct_scalar(node)))  # type: ignore[arg-type]
 
