@@ -399,11 +399,12 @@ class Batches:
     #: How long others may have to wait, in seconds; those on PostgreSQL are promised 0.5.  On SQLite
     #: everybody waits for everybody, and each commit costs about as much as a thousand rows.
     TARGET_S: ClassVar = {"postgresql": 0.15, "sqlite": 2.0}
+    FIRST: ClassVar = {"postgresql": 500, "sqlite": 10_000}
     SMALLEST, LARGEST = 50, 25_000
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.size = 500 if session.dialect == "postgresql" else 10_000
+        self.size: int = self.FIRST[session.dialect]
         use_memory(session)
 
     def run(self, items: Sequence[Any], work: Callable[[Sequence[Any]], int], done: Callable[[int], None]) -> int:

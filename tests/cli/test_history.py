@@ -30,8 +30,10 @@ def test_history_lists_the_steps_of_a_component(run: Run) -> None:
         "back   summary\n"
         " datastores                                                        6e7967ca2f9c                             "
         "Root of the tree of datastores\n"
-        " datastores   MonolithicDatastoreRegistryBridgeManager   0.2.0     a07b3b60e369   6e7967ca2f9c              "
-        "Datastore bridge 0.2.0, where registries begin\n"
+        " datastores   MonolithicDatastoreRegistryBridgeManager   0.1.0     bb8b5df7ff80   6e7967ca2f9c              "
+        "Datastore bridge 0.1.0, where registries begin\n"
+        " datastores   MonolithicDatastoreRegistryBridgeManager   0.2.0     a07b3b60e369   bb8b5df7ff80   no         "
+        "Permit names of datastores of any length\n"
         " datastores   MonolithicDatastoreRegistryBridgeManager   0.2.1     a81dddabd837   a07b3b60e369   yes        "
         "Key the trash by dataset first"
     )
@@ -116,7 +118,7 @@ def test_schema_show_of_one_table_shows_its_parts(run: Run) -> None:
         ["column", "dataset_id"],
     ]
     answer = json.loads(run("schema", "show", "--table", "dataset_location", "--format", "json").stdout)
-    assert list(answer) == ["format_version", "target", "state", "structure", "live"]
+    assert list(answer) == ["format_version", "target", "state", "structure", "live", "registry"]
     assert list(answer["structure"]["tables"]) == ["dataset_location"]
 
 

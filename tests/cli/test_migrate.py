@@ -182,14 +182,17 @@ def test_migrate_refuses_to_lose_information_unless_that_is_accepted(registry: R
 
 
 def test_migrate_refuses_a_way_back_that_does_not_exist(registry_at: Callable[..., Registry], run: Run) -> None:
-    registry = registry_at("newest", "dimensions-config=2")
+    registry = registry_at("newest")
     before = registry.trace()
 
-    outcome = run("migrate", "repo", "--to", "dimensions-config=1")
+    outcome = run("migrate", "repo", "--to", "collections=1.0.0")
 
     assert outcome.exit_code == 3
     assert outcome.stdout == ""
-    assert outcome.stderr.startswith("Error: There is no way for dimensions-config from daf_butler 2 to daf_butler 1: ")
+    assert outcome.stderr.startswith(
+        "Error: There is no way for collections from SynthIntKeyCollectionManager 2.0.0 to "
+        "SynthIntKeyCollectionManager 1.0.0: there is no way back over synth_int_v1_0_0_to_v2_0_0_doc.py. "
+    )
     assert outcome.stderr.count("\n") == 1
     assert registry.trace() == before
 

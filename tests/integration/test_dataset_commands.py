@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from registrytool.maintain.calibrations import certify
 from registrytool.maintain.certifications import check_certifications
 from registrytool.maintain.collections import load_collections
-from registrytool.maintain.datasets import empty_run
+from registrytool.maintain.datasets import Batches, empty_run
 from registrytool.maintain.datastore import store_records
 from registrytool.maintain.find import Query
 from registrytool.maintain.orphans import find_orphans
@@ -275,7 +275,8 @@ def killed(place: Place, words: list[str], delay_s: float) -> bool:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return True
-    assert process.returncode in (0, 4)
+    # What an earlier one has finished, a later one refuses; the last run looks at the reason.
+    assert process.returncode in (0, 3, 4)
     return False
 
 
@@ -316,7 +317,9 @@ def test_a_command_that_is_killed_leaves_nothing_half_done(words: list[str], pla
     assert tuple(numbers.values()) == expected[words[1]]
 
 
-def test_a_run_is_emptied_in_pieces_and_in_flat_memory(place: Place) -> None:
+def test_a_run_is_emptied_in_pieces(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batches, "FIRST", dict.fromkeys(Batches.FIRST, 500))
+    monkeypatch.setattr(Batches, "LARGEST", 1000)
     repository = make(place)
     fill(repository, detectors=3000)
     files_of(repository, 3000)
