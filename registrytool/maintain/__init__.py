@@ -104,6 +104,12 @@ if TYPE_CHECKING:
         load_datastores,
         store_records,
     )
+    from .dependants import (  # noqa: F401 (for type checkers)
+        DeletePlan,
+        delete_records,
+        plan_delete,
+        preview_delete,
+    )
     from .expressions import Expression, ExpressionError, parse  # noqa: F401 (for type checkers)
     from .find import (  # noqa: F401 (for type checkers)
         Dataset,
@@ -115,7 +121,31 @@ if TYPE_CHECKING:
     )
     from .obscore_table import ObsCoreCheck, check_obscore, enable_obscore  # noqa: F401 (for type checkers)
     from .orphans import OrphanReport, find_orphans  # noqa: F401 (for type checkers)
+    from .overlaps import (  # noqa: F401 (for type checkers)
+        overlap_pixels,
+    )
     from .prune import Mode, PrunePlan, plan_prune  # noqa: F401 (for type checkers)
+    from .record_query import (  # noqa: F401 (for type checkers)
+        record_condition,
+    )
+    from .record_transfer import (  # noqa: F401 (for type checkers)
+        Imported,
+        RecordDifference,
+        diff_records,
+        export_records,
+        import_records,
+    )
+    from .records import (  # noqa: F401 (for type checkers)
+        Change,
+        RecordPlan,
+        RecordReport,
+        insert_records,
+        iter_records,
+        load_records,
+        plan_records,
+        plan_update,
+        update_records,
+    )
     from .session import Session, change, reading  # noqa: F401 (for type checkers)
     from .show import DatasetDetails, show_dataset  # noqa: F401 (for type checkers)
     from .times import format_time, parse_time  # noqa: F401 (for type checkers)
@@ -139,6 +169,7 @@ _MODULES = {
     "ChainEdit": "chains",
     "ChainMode": "chains",
     "ChainReport": "chains",
+    "Change": "records",
     "Choice": "certifications",
     "Collection": "collections",
     "CollectionDetails": "collection_list",
@@ -152,14 +183,19 @@ _MODULES = {
     "DatasetTypeInfo": "dataset_type_changes",
     "DatasetTypeReport": "dataset_type_changes",
     "Datastore": "datastore",
+    "DeletePlan": "dependants",
     "Expression": "expressions",
     "ExpressionError": "expressions",
     "Files": "transfer",
+    "Imported": "record_transfer",
     "Mode": "prune",
     "ObsCoreCheck": "obscore_table",
     "OrphanReport": "orphans",
     "PrunePlan": "prune",
     "Query": "find",
+    "RecordDifference": "record_transfer",
+    "RecordPlan": "records",
+    "RecordReport": "records",
     "RemovalPlan": "collection_changes",
     "Search": "find",
     "Session": "session",
@@ -180,6 +216,8 @@ _MODULES = {
     "create_collection": "collection_changes",
     "dataset_id": "datasets",
     "decertify": "calibrations",
+    "delete_records": "dependants",
+    "diff_records": "record_transfer",
     "disassociate": "associations",
     "document_collection": "collection_changes",
     "edit_chain": "chains",
@@ -189,13 +227,17 @@ _MODULES = {
     "enable_obscore": "obscore_table",
     "ensure_collection": "collections",
     "ensure_dataset_type": "dataset_types",
+    "export_records": "record_transfer",
     "file_uris": "datastore",
     "find_datasets": "find",
     "find_orphans": "orphans",
     "find_unused": "dataset_type_changes",
     "format_time": "times",
     "get_attribute": "attributes",
+    "import_records": "record_transfer",
     "insert_datasets": "datasets",
+    "insert_records": "records",
+    "iter_records": "records",
     "list_attributes": "attributes",
     "list_certifications": "certifications",
     "list_collections": "collection_list",
@@ -204,15 +246,19 @@ _MODULES = {
     "load_collections": "collections",
     "load_dataset_types": "dataset_types",
     "load_datastores": "datastore",
+    "load_records": "records",
     "move_datasets": "transfer",
+    "overlap_pixels": "overlaps",
     "parse": "expressions",
     "parse_time": "times",
     "plan_associate": "associations",
     "plan_chain_edit": "chains",
     "plan_create": "collection_changes",
+    "plan_delete": "dependants",
     "plan_disassociate": "associations",
     "plan_document": "collection_changes",
     "plan_prune": "prune",
+    "plan_records": "records",
     "plan_register": "dataset_type_changes",
     "plan_removal": "collection_changes",
     "plan_remove": "dataset_type_changes",
@@ -222,7 +268,10 @@ _MODULES = {
     "plan_set_attribute": "attributes",
     "plan_set_storage_class": "dataset_type_changes",
     "plan_transfer": "transfer",
+    "plan_update": "records",
+    "preview_delete": "dependants",
     "reading": "session",
+    "record_condition": "record_query",
     "register_dataset_type": "dataset_type_changes",
     "remove_collection": "collection_changes",
     "remove_dataset_type": "dataset_type_changes",
@@ -237,6 +286,7 @@ _MODULES = {
     "store_records": "datastore",
     "tree_nodes": "collection_tree",
     "tree_svg": "collection_tree",
+    "update_records": "records",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 (a list of names)

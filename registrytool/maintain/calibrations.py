@@ -128,10 +128,17 @@ def _conflicts(
     return found
 
 
-def _insert(session: Session, dataset_type: DatasetType, collection: Collection, new: Sequence[Certification]) -> None:
-    table = calibs_table(session, dataset_type)
+def _summarize(
+    session: Session, dataset_type: DatasetType, collection: Collection, new: Sequence[Certification]
+) -> None:
+    """Make the summaries cover certifications; before the lock, as clients do, or each could wait for the other."""
     governors = [e.name for e in session.universe.governors if e.name in dataset_type.dimensions]
     ensure_summaries(session, collection, [dataset_type.id], {g: {c.data_id[g] for c in new} for g in governors})
+
+
+def _insert(session: Session, dataset_type: DatasetType, collection: Collection, new: Sequence[Certification]) -> None:
+    """Insert certifications, under the lock; the summaries cover them."""
+    table = calibs_table(session, dataset_type)
     for start in range(0, len(new), _PIECE):
         part = new[start : start + _PIECE]
         numbers = session.new_ids(table.name, "id", len(part))
@@ -221,15 +228,16 @@ def certify(
         target = collections.get(collection)
         if target is not None:
             collections.require(collection, CollectionType.CALIBRATION)
-        if write:
-            _lock(session, found)
-            target = ensure_collection(session, collection, CollectionType.CALIBRATION)
         search = plan_search(
             session, Query((dataset_type,), query.collections, query.where, query.find_first, query.at, query.ids)
         )
         datasets = list(find_datasets(session, search))
         _check_different(found, datasets)
         new = [Certification(collection, found.name, d.data_id, valid, d.id, d.run) for d in datasets]
+        if write:
+            target = ensure_collection(session, collection, CollectionType.CALIBRATION)
+            _summarize(session, found, target, new)
+            _lock(session, found)
         if target is not None:
             conflicts = _conflicts(session, found, target, new)
             if conflicts:
@@ -483,6 +491,8 @@ def copy_certifications(
         if write:
             into = ensure_collection(session, target, CollectionType.CALIBRATION)
             found = list_certifications(session, [source], dataset_types, chosen)
+            for name in sorted({one.dataset_type for one in found}):
+                _summarize(session, types[name], into, [one for one in found if one.dataset_type == name])
             session.lock(*{str(types[one.dataset_type].calibs_table) for one in found})
         added: list[Certification] = []
         by_type: dict[str, list[Certification]] = {}

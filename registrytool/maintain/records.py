@@ -158,7 +158,7 @@ def find_records(session: Session, shape: Shape, keys: Iterable[Sequence[Any]]) 
     """Return those records of an element that exist, by their primary keys."""
     table = session.table(shape.element.name)
     found = {}
-    for condition in _batches(table, shape.key, keys):
+    for condition in _batches(session, table, shape.key, keys):
         for row in session.connection.execute(sa.select(table).where(condition)).mappings():
             record = shape.from_columns(dict(row))
             found[shape.key_of(record)] = record
@@ -166,16 +166,22 @@ def find_records(session: Session, shape: Shape, keys: Iterable[Sequence[Any]]) 
 
 
 def _batches(
-    table: sa.FromClause, columns: Sequence[str], keys: Iterable[Sequence[Any]]
+    session: Session, table: sa.FromClause, columns: Sequence[str], keys: Iterable[Sequence[Any]]
 ) -> Iterator[sa.ColumnElement[bool]]:
     """Return conditions that some columns have one of many values, each for a part of the values."""
-    wanted = list(dict.fromkeys(tuple(key) for key in keys))
-    for start in range(0, len(wanted), _BATCH):
-        part = wanted[start : start + _BATCH]
-        if len(columns) == 1:
-            yield table.c[columns[0]].in_([key[0] for key in part])
-        else:
+    wanted = dict.fromkeys(tuple(key) for key in keys)
+    if session.dialect == "postgresql" and len(columns) > 1:
+        for part in _parts(list(wanted), _BATCH):
             yield sa.tuple_(*(table.c[c] for c in columns)).in_(part)
+        return
+    # SQLite reads the whole table to compare several columns with a list, and looks one column up in an index.
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for key in wanted:
+        groups.setdefault(key[:-1], []).append(key[-1])
+    *first, last = (table.c[c] for c in columns)
+    for same, values in groups.items():
+        for part in _parts(values, _BATCH):
+            yield sa.and_(*(column == value for column, value in zip(first, same, strict=True)), last.in_(part))
 
 
 # -- planning -----------------------------------------------------------------
@@ -314,7 +320,7 @@ def _check_uniques(
                 raise RegistryStateError(message)
         stored = {value: shape.to_columns({columns[-1]: value[-1]}, session.dialect)[columns[-1]] for value in owners}
         by_stored = {(*value[:-1], text): value for value, text in stored.items()}
-        for condition in _batches(table, columns, by_stored):
+        for condition in _batches(session, table, columns, by_stored):
             query = sa.select(*(table.c[c] for c in columns), *(table.c[k].label(f"key_{k}") for k in shape.key))
             for found in session.connection.execute(query.where(condition)):
                 value, key = by_stored[tuple(found[: len(columns)])], tuple(found[len(columns) :])
@@ -344,7 +350,7 @@ def _check_references(
         keys -= {tuple(key) for key in promised.get(name, ())}
         keys = {key for key in keys if None not in key}
         target = session.table(name)
-        for condition in _batches(target, other.key, keys):
+        for condition in _batches(session, target, other.key, keys):
             query = sa.select(*(target.c[c] for c in other.key)).where(condition)
             keys -= {tuple(row) for row in session.connection.execute(query)}
         if keys:
@@ -466,7 +472,7 @@ class _Pixels:
     def forget(self, keys: Sequence[tuple[Any, ...]]) -> None:
         """Delete the rows of some records."""
         if self._table is not None:
-            for condition in _batches(self._table, self._shape.element.required, keys):
+            for condition in _batches(self._session, self._table, self._shape.element.required, keys):
                 self._session.execute(sa.delete(self._table).where(condition))
 
     def write(self, rows: Sequence[Mapping[str, Any]], *, skip: bool) -> None:

@@ -105,7 +105,7 @@ def test_foreign_keys_are_enforced_in_maintenance(repository: Repository) -> Non
     def orphan(session: Session) -> None:
         session.execute(sa.insert(session.table("run")), {session.collection_key: 99})
 
-    with pytest.raises(RegistryStateError, match=r"^Cannot make an orphan: the database says: "):
+    with pytest.raises(RegistryStateError, match=r"(?i)^Cannot make an orphan: .*foreign key"):
         change(repository, "make an orphan", orphan)
 
 
