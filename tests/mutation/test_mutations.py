@@ -647,7 +647,14 @@ DANGEROUS = [
         postgresql=True,
     ),
     Mutation(
-        "another type of a big table", "managers", "RT406", replace(INGEST, "closed =", "_closed ="), postgresql=True
+        "another type of a big table",
+        "notes",
+        "RT406",
+        after_note(
+            "ALTER TABLE registry.dataset ALTER COLUMN ingest_date TYPE NUMERIC; "
+            "ALTER TABLE registry.dataset ALTER COLUMN ingest_date TYPE BIGINT"
+        ),
+        postgresql=True,
     ),
     Mutation("a lock without a timeout", "notes", "RT407", after_note("SET LOCAL lock_timeout = 0"), postgresql=True),
     Mutation(
