@@ -441,11 +441,11 @@ class Reshape:
         """Make keys, checks and indexes that are not there."""
         definition, want = self._definitions[name], self.target.tables[name]
         if kept.primary_key != want.primary_key:
-            executor.execute(AddConstraint(definition.primary_key))
+            executor.execute(add_constraint(definition.primary_key))
         right = {u.name for u in kept.uniques if u in want.uniques} | {c.name for c in kept.checks if c in want.checks}
         for constraint in sorted(definition.constraints, key=lambda c: str(c.name)):
             if isinstance(constraint, sa.UniqueConstraint | sa.CheckConstraint) and constraint.name not in right:
-                executor.execute(AddConstraint(constraint))
+                executor.execute(add_constraint(constraint))
         present = {i.name for i in kept.indexes if i in want.indexes}
         for new_index in sorted(definition.indexes, key=lambda i: str(i.name)):
             if str(new_index.name) not in present:
@@ -536,13 +536,25 @@ class Reshape:
         kept = {fk.name: fk for fk in self.before.tables[name].foreign_keys if fk.name not in gone}
         for fk in self.target.tables[name].foreign_keys:
             if fk.name not in kept:
-                executor.execute(AddConstraint(self._foreign_key(name, fk)))
+                executor.execute(add_constraint(self._foreign_key(name, fk)))
             elif not kept[fk.name].validated:
                 constraint = self._quote(str(fk.name))
                 executor.execute(_sql(f"ALTER TABLE {self._qualified(name)} VALIDATE CONSTRAINT {constraint}"))
 
     def _foreign_key(self, name: str, fk: ForeignKey) -> sa.ForeignKeyConstraint:
         return next(c for c in self._definitions[name].foreign_key_constraints if c.name == fk.name)
+
+
+def add_constraint(constraint: sa.Constraint) -> AddConstraint:
+    """Return the statement that adds a constraint to a table, and leave the definition of the table alone.
+
+    SQLAlchemy would note in the definition that the constraint is not to be part of the next CREATE TABLE; but
+    definitions are shared.  (It can be told not to since 2.0.39.)
+    """
+    rule = constraint._create_rule  # noqa: SLF001 (no public way before 2.0.39)
+    statement = AddConstraint(constraint)
+    constraint._create_rule = rule  # noqa: SLF001
+    return statement
 
 
 def create_table(definition: sa.Table, dialect: str, executor: Executor) -> None:

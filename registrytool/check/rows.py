@@ -27,6 +27,7 @@ from registrytool.naming import shrink
 from registrytool.reshape import Reshape
 from registrytool.state import LOG_PREFIX, STAMPS, read_recorded
 from registrytool.step import ConnectionExecutor
+from registrytool.structure import DIALECTS
 from registrytool.universe import Universe
 
 if TYPE_CHECKING:
@@ -98,11 +99,17 @@ class Filler:
         """Let sequences go on after the rows, as they would if a client had inserted them."""
         if connection.dialect.name != "postgresql":
             return
+        # Not the one of the connection, which doubles percent signs for the driver.
+        prepare = DIALECTS["postgresql"].identifier_preparer
         for table in self.metadata.sorted_tables:
             for column in table.columns:
                 if column.info.get("sequence"):
-                    name = sa.Sequence(shrink(f"{table.name}_seq_{column.name}", "postgresql"), schema=table.schema)
-                    quoted = str(name.next_value().compile(dialect=connection.dialect)).partition("'")[2][:-2]
+                    name = shrink(f"{table.name}_seq_{column.name}", "postgresql")
+                    quoted = (
+                        f"{prepare.quote_schema(table.schema)}.{prepare.quote(name)}"
+                        if table.schema
+                        else prepare.quote(name)
+                    )
                     highest = sa.select(sa.func.max(column)).scalar_subquery()
                     connection.execute(sa.select(sa.func.setval(quoted, highest)).where(highest.is_not(None)))
 

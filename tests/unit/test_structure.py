@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
+from registrytool.reshape import add_constraint
 from registrytool.structure import (
     Check,
     Column,
@@ -218,3 +220,13 @@ def test_table_definitions_become_a_structure() -> None:
     )
     assert structure.sequences == {"other_seq_id": Sequence("other_seq_id")}
     assert structure.extensions == {"btree_gist"}
+
+
+def test_adding_a_constraint_leaves_the_definition_of_its_table_alone() -> None:
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.BigInteger(), primary_key=True))
+    before = str(CreateTable(table))
+
+    assert str(add_constraint(table.primary_key)) == "ALTER TABLE t ADD PRIMARY KEY (id)"
+
+    assert str(CreateTable(table)) == before
+    assert "PRIMARY KEY (id)" in before
