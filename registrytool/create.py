@@ -22,10 +22,10 @@ from .errors import (
     RegistryExistsError,
     RegistryStateError,
 )
+from .executor import ConnectionExecutor
 from .repository import BUTLER_YAML, SQLITE_NAME, database_url
 from .reshape import Reshape
 from .state import config_text, version_attributes, write_attributes
-from .step import ConnectionExecutor
 from .structure import Structure
 from .targets import wanted_state
 from .universe import Universe

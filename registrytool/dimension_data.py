@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .catalog import Catalog
+    from .executor import Executor
     from .models import Difference
-    from .reshape import Executor
     from .step import Snapshot
 
 #: Option by which the user sets offsets, and its help.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import (
@@ -24,40 +24,12 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from .errors import RegistryToolError
 from .sqlite_tables import begin_bulk, definition_text, finish_bulk, set_definition, wrong_rows
 from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
 
+if TYPE_CHECKING:
+    from .executor import Executor
 
-class Executor(Protocol):
-    """Something that executes statements: a connection, or a recorder that only writes them down.
-
-    ``live`` says which.
-    """
-
-    live: ClassVar[bool]
-
-    def execute(self, statement: Any) -> None:
-        """Execute a statement."""
-
-    def fetch(self, statement: Any) -> Sequence[Any]:
-        """Return the rows of a query; none if statements are only written down."""
-
-    def forbid(self, rows: sa.Select[Any], refusal: Refusal) -> None:
-        """Refuse to go on if a query has rows."""
-
-    def stream(self, statement: Any) -> Iterator[Sequence[Any]]:
-        """Give the rows of a query in pieces; none if statements are only written down."""
-
-    def load(self, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert many rows of texts and numbers, in the order of the columns."""
-
-    def strangers(self, table: str) -> Sequence[tuple[str, str]]:
-        """Return name and definition of the indexes and triggers of an SQLite table."""
-
-
-#: Makes the error from the number of rows and the first one.
-Refusal = Callable[[object, str], RegistryToolError]
 #: Values of new or changed columns, by table and column.
 Fill = Mapping[str, Mapping[str, sa.ColumnElement[Any]]]
 #: Old and new names of columns, by table.

@@ -24,6 +24,7 @@ from .database import first_line, whoami
 from .digest import schema_digests
 from .dimension_data import prepare_repair
 from .errors import MigrationError, RegistryDriftError, RegistryStateError
+from .executor import ConnectionExecutor, Recorder
 from .history import History, execute_script
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
@@ -42,7 +43,7 @@ from .state import (
     write_stamps,
     write_version,
 )
-from .step import ConnectionExecutor, Recorder, Snapshot, Step
+from .step import Snapshot, Step
 from .structure import DIALECTS
 from .universe import Universe, docs, same_universe, with_docs
 
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from alembic.script.revision import RevisionMap
 
     from .config import Content
+    from .executor import Executor
     from .models import DynamicContent
-    from .reshape import Executor
     from .state import Executes
 
 

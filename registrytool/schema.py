@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import Catalog
 from .database import Database
+from .executor import Recorder
 from .models import Difference, State, to_plain
 from .repository import open_repository
 from .reshape import Reshape
 from .snapshot import RegistryRecord, record_registry
 from .sqltext import compiled
-from .step import Recorder
 from .structure import Structure, differences, from_metadata
 from .targets import wanted_state
 

@@ -27,8 +27,8 @@ from .structure import DIALECTS, EXTENSIONS, Structure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .executor import Refusal
     from .models import PlannedStep
-    from .reshape import Refusal
 
 #: How long a statement of the script waits for a lock.
 _LOCK_TIMEOUT = "10s"

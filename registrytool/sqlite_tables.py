@@ -18,7 +18,7 @@ from .structure import DIALECTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .reshape import Executor
+    from .executor import Executor
 
 _DIALECT = DIALECTS["sqlite"]
 _INDEX = "registrytool_unique_"

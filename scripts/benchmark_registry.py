@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from registrytool.catalog import Catalog
 from registrytool.database import Database
+from registrytool.executor import ConnectionExecutor
 from registrytool.models import DatasetTables, DynamicContent
 from registrytool.reshape import Reshape
 from registrytool.state import read_recorded
-from registrytool.step import ConnectionExecutor
 from registrytool.structure import from_metadata
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from registrytool.catalog import CONFIGURATIONS, MANAGERS
 from registrytool.database import Database
 from registrytool.digest import schema_digests
 from registrytool.errors import ConfigurationError
+from registrytool.executor import ConnectionExecutor
 from registrytool.models import DynamicContent
 from registrytool.reshape import Reshape
 from registrytool.state import config_text, version_attributes, write_attributes
-from registrytool.step import ConnectionExecutor
 from registrytool.structure import Structure
 from registrytool.universe import Universe
 

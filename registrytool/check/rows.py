@@ -21,12 +21,12 @@ from sqlalchemy.dialects.postgresql import INT8RANGE, Range
 from registrytool.catalog import MAX_NSEC, MIN_NSEC, Catalog
 from registrytool.encoded import encode, encoded_text
 from registrytool.errors import ContentError
+from registrytool.executor import ConnectionExecutor
 from registrytool.introspect import read_structure
 from registrytool.models import DatasetTables, DynamicContent
 from registrytool.naming import shrink
 from registrytool.reshape import Reshape
 from registrytool.state import LOG_PREFIX, STAMPS, read_recorded
-from registrytool.step import ConnectionExecutor
 from registrytool.structure import DIALECTS
 from registrytool.universe import Universe
 

@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import BinaryExpression, Null
 from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
+from registrytool.executor import ConnectionExecutor, Recorder
 from registrytool.history import execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
@@ -30,7 +31,7 @@ from registrytool.releases import Releases
 from registrytool.runner import Run
 from registrytool.sqltext import compiled
 from registrytool.state import STAMPS, read_recorded
-from registrytool.step import ConnectionExecutor, Recorder, Snapshot, Step
+from registrytool.step import Snapshot, Step
 from registrytool.structure import Structure, differences
 from registrytool.universe import Universe
 
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 
     from registrytool.catalog import Catalog
     from registrytool.database import Database
+    from registrytool.executor import Refusal
     from registrytool.history import Edge
     from registrytool.models import PlannedStep
-    from registrytool.reshape import Refusal
 
     from .laboratory import Laboratory
     from .model import Subject

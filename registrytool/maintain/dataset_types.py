@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateSequence
 
 from registrytool.errors import RegistryStateError
+from registrytool.executor import ConnectionExecutor
 from registrytool.naming import shrink
 from registrytool.reshape import create_table
-from registrytool.step import ConnectionExecutor
 
 from .collections import insert_missing, suggestion
 

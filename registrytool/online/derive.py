@@ -22,7 +22,8 @@ from registrytool.structure import DIALECTS, ForeignKey, Index, Structure, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from registrytool.reshape import Fill, Refusal, Renames, Sources
+    from registrytool.executor import Refusal
+    from registrytool.reshape import Fill, Renames, Sources
     from registrytool.step import Snapshot
 
 

@@ -14,6 +14,7 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database, whoami
 from registrytool.drift import load_drift
 from registrytool.errors import ConfigurationError, PlanError, RegistryDriftError, RegistryStateError
+from registrytool.executor import ConnectionExecutor
 from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
 from registrytool.introspect import read_structure
 from registrytool.models import Plan, _Model
@@ -31,7 +32,6 @@ from registrytool.state import (
     table_names,
     write_attribute,
 )
-from registrytool.step import ConnectionExecutor
 from registrytool.structure import differences
 
 from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers

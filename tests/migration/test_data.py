@@ -14,12 +14,12 @@ from sqlalchemy.dialects.postgresql import Range
 from registrytool.catalog import parse_json
 from registrytool.database import Database
 from registrytool.errors import ConfigurationError, RegistryStateError
+from registrytool.executor import ConnectionExecutor
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.models import DatasetTables, DynamicContent
 from registrytool.releases import Releases
 from registrytool.reshape import create_table
 from registrytool.state import read_attributes, write_attribute
-from registrytool.step import ConnectionExecutor
 from registrytool.universe import docs, with_docs
 from registrytool.verify import verify_registry
 from tests.support.content_states import CATALOG
