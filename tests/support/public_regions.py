@@ -56,6 +56,26 @@ HSC: dict[tuple[int, int], str] = {
         "705bf0f99de8d9e83fa93c6991b228e4bfb3d453c1be5c77bf21b929fe0ad0e83f9ba644f7d434e4bf89796a64409577bf0c"
         "bdd27043cfe83f908164806f35e4bfd5da7425222c83bf55b756f3f6d8e83fba054ca18329e4bf561dbbfbfafa82bf"
     ),
+    (903342, 4): (
+        "70f703b56aa6bee83f99fedb4f2f4ae4bf7348550fe87873bf95a93f7949bee83f8aaca2047c4ae4bfd7853234e5667bbf2e"
+        "9c9463a4d0e83ff422a0af0834e4bf6f0a80c974c57abfe697534e33d1e83fbfb7196a7c33e4bff31bdf6823fb72bf"
+    ),
+    (903342, 10): (
+        "7018674d79e0bee83ff13a7ceefd49e4bf325e1db2c07069bfbc75adcd97bee83fbbf0e2ce3b4ae4bfbb2314253cd074bfda"
+        "83a6571dd1e83f2c4006479233e4bfbe49a168214c74bfcb1cf5708dd1e83f3bc1a9492233e4bfc7c8c88b53aa68bf"
+    ),
+    (903342, 100): (
+        "70f866054d01dae83f0cccb14bc728e4bf58f6507460f755bf13381f0e24d0e83f3cd32702ea34e4bf3fc896ec02d956bf3d"
+        "b6b9db75cfe83fbfb6c0a19935e4bfa544b6eb597974bf29ae86b528d9e83fc84b5636ad29e4bf6782c453231774bf"
+    ),
+}
+#: Where the telescope pointed in visits of HSC: right ascension, declination and angle of the focal plane, in degrees.
+#: 903334 from the header of its raw file (HSCA90333426, which the tests of lsst/images have), 903342 from the record of
+#: its exposure in the export of 2020 (hsc-rc2-subset-v0), 904014 by a fit to its regions.
+HSC_POINTINGS: dict[int, tuple[float, float, float]] = {
+    903334: (320.249933333, 1.94444444444e-05, 270.0),
+    903342: (320.2499291666666, 0.25001944444444446, 270.0),
+    904014: (320.749506351896336, 0.24999941020372551, 269.96652602960378),
 }
 #: Regions of detectors of LSSTCam by exposure and detector; where it pointed and its angle, in degrees.
 LSSTCAM: dict[tuple[int, int], tuple[tuple[float, float, float], str]] = {
