@@ -8,6 +8,7 @@ import typer
 
 from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Settings, Wait, Yes
 from ._output import answer, confirmed, count, hide_passwords, parse_settings, progress, say, show_table
+from .doctor import show_findings
 
 if TYPE_CHECKING:
     from registrytool.catalog import Catalog
@@ -33,12 +34,14 @@ def verify(
     content: ContentFolder = None,
     output: OutputFormat = None,
 ) -> None:
-    """Compare the structure of a registry with what its versions promise.
+    """Compare the structure of a registry with what its versions promise, and check its instruments.
 
-    Exits with 4 if anything differs.
+    Exits with 4 if the structure differs, or an instrument contradicts what the registry says of it. Warnings about
+    instruments change no exit code; 'doctor' shows the same ones.
     """
     from registrytool.catalog import Catalog
     from registrytool.config import Content
+    from registrytool.instruments.checks import check_repository
     from registrytool.repository import open_repository
     from registrytool.verify import repair_registry, verify_registry
 
@@ -58,8 +61,20 @@ def verify(
             )
     else:
         found = verify_registry(repository, catalog=catalog)
-    answer(context, output, _data(found, catalog), lambda: _show(found, catalog))
-    if found.differences:
+    # What is stored can only be read where the tables are as expected.
+    odd = [] if found.unknown else check_repository(repository, catalog=catalog)
+    wrong = sum(finding.severity == "error" for finding in odd)
+
+    def table() -> None:
+        _show(found, catalog)
+        if odd:
+            say(f"Instruments: {count(wrong, 'error')}, {count(len(odd) - wrong, 'warning')}.")
+            show_findings(odd)
+
+    data = _data(found, catalog)
+    data |= {"clean": data["clean"] and not wrong, "instruments": [finding.to_dict() for finding in odd]}
+    answer(context, output, data, table)
+    if found.differences or wrong:
         raise typer.Exit(4)
 
 

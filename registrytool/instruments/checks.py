@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
 from registrytool.maintain.records import load_records
+from registrytool.maintain.session import reading
 from registrytool.models import to_plain
 
 from .definition import bundled_definitions, load_definition
 from .register import compare_instrument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from registrytool.catalog import Catalog
     from registrytool.maintain.session import Session
+    from registrytool.repository import Repository
 
     from .definition import InstrumentDefinition
+
+Severity = Literal["error", "warning"]
 
 #: Limits of instruments, and the elements whose numbers they bound.
 _LIMITS = (("detector_max", "detector"), ("visit_max", "visit"), ("exposure_max", "exposure"))
@@ -35,6 +40,8 @@ class InstrumentFinding:
     ----------
     check : `str`
         Which check found it.
+    severity : `str`
+        ``error`` for what no client would write, ``warning`` for what clients accept, or what can be meant.
     instrument : `str`
         The instrument; several are joined by commas.
     message : `str`
@@ -44,6 +51,7 @@ class InstrumentFinding:
     """
 
     check: str
+    severity: Severity
     instrument: str
     message: str
     hint: str
@@ -77,6 +85,17 @@ def registered_instruments(session: Session) -> list[dict[str, Any]]:
     ]
 
 
+def check_repository(
+    repository: Repository,
+    definitions: Sequence[InstrumentDefinition] | None = None,
+    *,
+    catalog: Catalog | None = None,
+) -> list[InstrumentFinding]:
+    """Check the instruments of a repository, as `check_instruments` does."""
+    with reading(repository, catalog=catalog) as session:
+        return check_instruments(session, definitions)
+
+
 def check_instruments(
     session: Session, definitions: Sequence[InstrumentDefinition] | None = None
 ) -> list[InstrumentFinding]:
@@ -102,8 +121,8 @@ def check_instruments(
     wanted = {d.name: d for d in definitions}
     return [
         *_without_band(session),
-        *_beyond_limits(session, wanted),
-        *_same_obs_id(session),
+        *_beyond_limits(session, known, wanted),
+        *_same_obs_id(session, known),
         *_contradictions(session, [d for name, d in wanted.items() if name in known]),
     ]
 
@@ -116,42 +135,58 @@ def _without_band(session: Session) -> Iterator[InstrumentFinding]:
     query = sa.select(table.c.instrument, table.c.name).where(missing).order_by(table.c.instrument, table.c.name)
     for instrument, name in map(tuple, session.rows(query)):
         message = f"The filter {name} of {instrument} has no band."
-        yield InstrumentFinding("filter-without-band", instrument, message, "Set it with 'registrytool record update'.")
+        hint = "Set it with 'registrytool record update'."
+        yield InstrumentFinding("filter-without-band", "error", instrument, message, hint)
 
 
-def _beyond_limits(session: Session, wanted: dict[str, InstrumentDefinition]) -> Iterator[InstrumentFinding]:
-    instrument = session.table("instrument")
+def _beyond_limits(
+    session: Session, known: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, InstrumentDefinition]
+) -> Iterator[InstrumentFinding]:
     for field, element in _LIMITS:
-        if field not in instrument.c or element not in session.universe:
+        if element not in session.universe:
             continue
         table = session.table(element)
-        query = (
-            sa.select(table.c.instrument, table.c.id, instrument.c[field])
-            .join(instrument, instrument.c.name == table.c.instrument)
-            .where(sa.or_(table.c.id < 0, table.c.id >= instrument.c[field]))
-            .order_by(table.c.instrument, table.c.id)
-        )
-        found: dict[tuple[str, int], list[int]] = {}
-        for name, number, limit in map(tuple, session.rows(query)):
+        for name, record in known.items():
+            limit = record.get(field)
+            if limit is None:
+                continue
+            mine = table.c.instrument == name
+            # Two look-ups in the index of the primary key; only what is odd is worth a scan.
+            bounds = sa.select(
+                *(sa.select(f(table.c.id)).where(mine).scalar_subquery() for f in (sa.func.min, sa.func.max))
+            )
+            lowest, highest = next(map(tuple, session.rows(bounds)))
+            if lowest is None or (lowest >= 0 and highest < limit):
+                continue
+            odd = sa.select(table.c.id).where(mine, sa.or_(table.c.id < 0, table.c.id >= limit)).order_by(table.c.id)
             # Some instruments are defined so.
-            meant = element == "detector" and name in wanted and any(d.id == number for d in wanted[name].detectors)
-            if not meant:
-                found.setdefault((name, limit), []).append(number)
-        for (name, limit), numbers in found.items():
-            message = (
-                f"The {element} numbers {_some(numbers)} of {name} are not within 0 and {field}, which is {limit}."
-            )
-            hint = (
-                "Identifiers that are packed from such numbers are ambiguous; raise the limit or correct the numbers."
-            )
-            yield InstrumentFinding("number-out-of-range", name, message, hint)
+            meant = {d.id for d in wanted[name].detectors} if element == "detector" and name in wanted else set()
+            numbers = [number for (number,) in map(tuple, session.rows(odd)) if number not in meant]
+            if numbers:
+                message = (
+                    f"The {element} numbers {_some(numbers)} of {name} are not within 0 and {field}, which is {limit}."
+                )
+                hint = (
+                    "Identifiers that are packed from such numbers are ambiguous; raise the limit or correct the "
+                    "numbers."
+                )
+                # Clients accept any number, and only some of their software packs them.
+                yield InstrumentFinding("number-out-of-range", "warning", name, message, hint)
 
 
-def _same_obs_id(session: Session) -> Iterator[InstrumentFinding]:
+def _same_obs_id(session: Session, known: Iterable[str]) -> Iterator[InstrumentFinding]:
     for element in ("exposure", "visit"):
         if element not in session.universe or "obs_id" not in session.table(element).c:
             continue
         table = session.table(element)
+        # Within one instrument the registry keeps them apart.
+        used = [
+            name
+            for name in known
+            if any(session.rows(sa.select(table.c.id).where(table.c.instrument == name).limit(1)))
+        ]
+        if len(used) < 2:
+            continue
         twice = sa.select(table.c.obs_id).group_by(table.c.obs_id).having(sa.func.count() > 1)
         query = (
             sa.select(table.c.obs_id, table.c.instrument, table.c.id)
@@ -161,11 +196,17 @@ def _same_obs_id(session: Session) -> Iterator[InstrumentFinding]:
         found: dict[str, list[tuple[str, int]]] = {}
         for obs_id, instrument, number in map(tuple, session.rows(query)):
             found.setdefault(obs_id, []).append((instrument, number))
+        # Of many there is one sentence for each set of instruments.
+        by_names: dict[str, list[str]] = {}
         for obs_id, places in found.items():
             listed = ", ".join(f"{number} of {instrument}" for instrument, number in places)
             names = ", ".join(dict.fromkeys(instrument for instrument, _ in places))
-            message = f"The observation {obs_id} is there more than once: {element} {listed}."
-            yield InstrumentFinding("same-obs-id", names, message, "Remove the one that was ingested by mistake.")
+            by_names.setdefault(names, []).append(f"{obs_id} ({element} {listed})")
+        for names, texts in by_names.items():
+            observations = "The observation" if len(texts) == 1 else "Observations"
+            message = f"{observations} {_some(texts)} {'is' if len(texts) == 1 else 'are'} there more than once."
+            hint = "Remove what was ingested by mistake."
+            yield InstrumentFinding("same-obs-id", "warning", names, message, hint)
 
 
 def _contradictions(session: Session, definitions: Sequence[InstrumentDefinition]) -> Iterator[InstrumentFinding]:
@@ -174,7 +215,7 @@ def _contradictions(session: Session, definitions: Sequence[InstrumentDefinition
             # A repository that was registered earlier can lack filters, and that is no contradiction.
             differences = [d for d in compare_instrument(session, definition) if d.field]
         except RegistryStateError as error:
-            yield InstrumentFinding("contradiction", definition.name, error.message, error.hint or "")
+            yield InstrumentFinding("contradiction", "warning", definition.name, error.message, error.hint or "")
             continue
         if differences:
             listed = _some([str(d) for d in differences], "; ")
@@ -182,7 +223,7 @@ def _contradictions(session: Session, definitions: Sequence[InstrumentDefinition
             hint = (
                 f"'registrytool instrument diff' shows all; 'registrytool instrument update' changes {definition.name}."
             )
-            yield InstrumentFinding("contradiction", definition.name, message, hint)
+            yield InstrumentFinding("contradiction", "warning", definition.name, message, hint)
 
 
 def _some(items: Sequence[Any], separator: str = ", ") -> str:

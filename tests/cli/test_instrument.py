@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,12 +150,42 @@ def test_doctor_ends_with_4_when_something_is_odd(run: Run, registry: Registry, 
     done = run("doctor", repo, "--definition", toy)
     expected = (
         f"{repo}: 1 finding\n"
-        "  contradiction: Toy contradicts its definition: physical_filter r2: band is 'r' and should be 'i'. "
+        "  warning, contradiction: Toy contradicts its definition: physical_filter r2: band is 'r' and should be 'i'. "
         "'registrytool instrument diff' shows all; 'registrytool instrument update' changes Toy.\n"
     )
     assert done == (4, expected, "")
     found = json.loads(run("--format", "json", "doctor", repo, "--definition", toy).stdout)["findings"]
     assert [(f["check"], f["instrument"]) for f in found] == [("contradiction", "Toy")]
+
+
+def test_verify_warns_of_what_can_be_meant_and_fails_for_a_filter_without_band(run: Run, tmp_path: Path) -> None:
+    repo = tmp_path / "old"
+    # Before the next version of this component a band could be missing.
+    assert run("create", repo, "--at", "dimensions=StaticDimensionRecordStorageManager/6.0.1").exit_code == 0
+    run("instrument", "register", repo, "DECam")
+    sound = run("verify", repo).stdout
+
+    def execute(statement: str) -> None:
+        with contextlib.closing(sqlite3.connect(repo / "gen3.sqlite3")) as connection, connection:
+            connection.execute(statement)
+
+    execute("INSERT INTO detector (instrument, id, full_name) VALUES ('DECam', 9999, 'far')")
+    warning = (
+        "  warning, number-out-of-range: The detector numbers 9999 of DECam are not within 0 and detector_max, which "
+        "is 100. Identifiers that are packed from such numbers are ambiguous; raise the limit or correct the numbers."
+    )
+    assert run("verify", repo) == (0, f"{sound}Instruments: 0 errors, 1 warning.\n{warning}\n", "")
+    execute("UPDATE physical_filter SET band = NULL WHERE name LIKE 'z %'")
+    found = run("--format", "json", "verify", repo)
+    answer = json.loads(found.stdout)
+    assert (found.exit_code, answer["clean"], answer["differences"]) == (4, False, [])
+    assert [(f["severity"], f["check"]) for f in answer["instruments"]] == [
+        ("error", "filter-without-band"),
+        ("warning", "number-out-of-range"),
+        ("warning", "contradiction"),
+    ]
+    same = json.loads(run("--format", "json", "doctor", repo).stdout)["findings"]
+    assert same == answer["instruments"]
 
 
 def test_sky_maps_are_registered_listed_and_removed(run: Run, registry: Registry, tmp_path: Path) -> None:

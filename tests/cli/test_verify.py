@@ -45,6 +45,7 @@ def test_verify_as_json_has_the_names_of_the_fields(registry: Registry, run: Run
         "clean",
         "unknown",
         "drift",
+        "instruments",
     ]
     del answer["state"]
     assert answer == {
@@ -57,6 +58,7 @@ def test_verify_as_json_has_the_names_of_the_fields(registry: Registry, run: Run
         "clean": True,
         "unknown": 0,
         "drift": [],
+        "instruments": [],
     }
     assert (outcome.exit_code, outcome.stderr) == (0, "")
 

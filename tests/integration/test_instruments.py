@@ -261,20 +261,23 @@ def test_doctor_finds_what_is_odd(place: Place, tmp_path: Path) -> None:
     change(repository, "spoil", spoil)
     with reading(repository) as session:
         found = check_instruments(session, [toy_a, toy_b])
-    assert [(f.check, f.instrument, f.message) for f in found] == [
-        ("filter-without-band", "Toy B", "The filter r2 of Toy B has no band."),
+    assert [(f.check, f.severity, f.instrument, f.message) for f in found] == [
+        ("filter-without-band", "error", "Toy B", "The filter r2 of Toy B has no band."),
         (
             "number-out-of-range",
+            "warning",
             "Toy",
             "The detector numbers 99 of Toy are not within 0 and detector_max, which is 10.",
         ),
         (
             "same-obs-id",
+            "warning",
             "Toy, Toy B",
-            "The observation x7 is there more than once: exposure 7 of Toy, 8 of Toy B.",
+            "The observation x7 (exposure 7 of Toy, 8 of Toy B) is there more than once.",
         ),
         (
             "contradiction",
+            "warning",
             "Toy B",
             "Toy B contradicts its definition: physical_filter r2: band is None and should be 'r'.",
         ),
