@@ -14,10 +14,10 @@ import typer
 from registrytool.errors import ConfigurationError
 
 from ._options import Format
-from ._output import FORMAT_VERSION, settings
+from ._output import FORMAT_VERSION, count, settings, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from registrytool.maintain.dataset_types import DatasetType
     from registrytool.maintain.find import Query
@@ -47,7 +47,6 @@ Ids = Annotated[
 FindFirst = Annotated[
     bool, typer.Option("--find-first", "-f", help="Of each data ID, only what the first collection has that has it.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 
 def make_query(
@@ -64,6 +63,27 @@ def make_query(
 
     names = split(collections)
     return Query(tuple(types or ()), names, where, find_first, at, read_ids(ids))
+
+
+def require_choice(types: Any, collections: Any, where: str | None, ids: Path | None) -> None:
+    """Refuse to act on all datasets because nothing was said.
+
+    Raises
+    ------
+    ConfigurationError
+        No option chooses any.
+    """
+    if not types and not collections and not where and ids is None:
+        message = "It was not said which datasets are meant."
+        hint = "Choose by --dataset-type, --collections, --where or --ids; --dataset-type '*' means all."
+        raise ConfigurationError(message, hint=hint)
+
+
+def tell_skipped(skipped: Sequence[str]) -> None:
+    """Tell which dataset types an expression cannot be about."""
+    if skipped:
+        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        tell(f"Passed over {count(len(skipped), 'dataset type')} without the dimensions of the expression: {shown}.")
 
 
 def split(names: list[str] | None) -> tuple[str, ...]:

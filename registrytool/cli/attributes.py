@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ._datasets import DryRun
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo
-from ._output import answer, hide_passwords, say, show_table
+from ._output import say, show_table
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from registrytool.maintain.attributes import AttributeReport
@@ -19,63 +19,40 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show and se
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the attribute.", show_default=False)]
 
 
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Any, Any]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
-
-
-@app.command("list")
+@reads(app, "list")
 def list_(
-    context: typer.Context,
-    repo: Repo,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
+    registry: Registry,
 ) -> None:
     """List the attributes; of long values, the table shows the beginning."""
     from registrytool.maintain.attributes import list_attributes
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = list_attributes(session)
-    data = {"registry": hide_passwords(repo), "attributes": found}
-    answer(context, output, data, lambda: show_table(("name", "value"), [(n, _short(v)) for n, v in found.items()]))
+    data = {"attributes": found}
+    registry.answer(data, lambda: show_table(("name", "value"), [(n, _short(v)) for n, v in found.items()]))
 
 
 def _short(value: str) -> str:
     return value if len(value) <= 100 else f"{value[:97]}..."
 
 
-@app.command()
+@reads(app)
 def get(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show the whole value of an attribute."""
     from registrytool.maintain.attributes import get_attribute
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         value = get_attribute(session, name)
-    data = {"registry": hide_passwords(repo), "name": name, "value": value}
-    answer(context, output, data, lambda: say(value))
+    data = {"name": name, "value": value}
+    registry.answer(data, lambda: say(value))
 
 
-@app.command("set")
+@changes(app, "set")
 def set_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     value: Annotated[
         Optional[str],  # noqa: UP045 (typer reads the annotation at run time)
@@ -83,11 +60,6 @@ def set_(
     ] = None,
     file: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Read the value from a file.")] = None,  # noqa: UP045
     remove: Annotated[bool, typer.Option("--remove", help="Take the attribute away.")] = False,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Set an attribute, if what the registry says about itself is true afterwards."""
     from registrytool.errors import ConfigurationError
@@ -103,10 +75,9 @@ def set_(
             reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
             message = f"Cannot read {file}: {reason}."
             raise ConfigurationError(message) from error
-    repository, catalog = _open(repo, db, namespace, content)
-    report = set_attribute(repository, name, value, catalog=catalog, dry_run=dry_run)
-    data = {**report.to_dict(), "changed": report.changed, "dry_run": dry_run}
-    answer(context, output, data, lambda: _set(report, dry_run=dry_run))
+    report = registry.carry_out(partial(set_attribute, registry.repository, name, value, catalog=registry.catalog))
+    data = {**report.to_dict(), "changed": report.changed}
+    registry.answer(data, lambda: _set(report, dry_run=registry.dry_run))
 
 
 def _set(report: AttributeReport, *, dry_run: bool) -> None:

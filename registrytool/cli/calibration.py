@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._datasets import DryRun, FindFirst, Ids, InCollections, Where, make_query, read_ids, split
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, say, show_table
+from ._datasets import FindFirst, Ids, InCollections, Where, make_query, read_ids, split
+from ._output import count, say, show_table
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from registrytool.catalog import Catalog
     from registrytool.maintain.calibrations import CalibrationChange
     from registrytool.maintain.certifications import CalibrationCheck, Certification, Choice
     from registrytool.maintain.timespans import Timespan
-    from registrytool.repository import Repository
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="See and change which calibrations are valid, and when."
@@ -50,14 +48,6 @@ Begin = Annotated[_Text, typer.Option(metavar="TIME", help="Begin, such as 2024-
 End = Annotated[_Text, typer.Option(metavar="TIME", help="End, which is not part of it; by default for ever.")]
 Scale = Annotated[TimeScale, typer.Option("--scale", help="Time scale of what is read and shown.")]
 At = Annotated[_Text, typer.Option(metavar="TIME", help="Only what is valid at a time.")]
-
-
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Repository, Catalog]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
 
 
 def _time(text: str | None, scale: TimeScale) -> int | None:
@@ -105,68 +95,54 @@ def _columns(scale: TimeScale) -> tuple[str, ...]:
     return tuple(f"{name} ({scale.value.upper()})" if name in ("begin", "end") else name for name in _COLUMNS)
 
 
-@app.command("list")
+@reads(app, "list")
 def list_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     collections: Collections = None,
     types: Types = None,
     where: Where = None,
     ids: Ids = None,
     at: At = None,
     scale: Scale = TimeScale.UTC,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """List which datasets are valid for which data IDs, and when.
 
     Exits with 4 if there are none.
     """
     from registrytool.maintain.certifications import list_certifications
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
     choice = _choice(where, ids, at, scale)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = list_certifications(session, split(collections), split(types), choice)
-    data = {"registry": repository.name, "certifications": [one.to_dict() for one in found]}
+    data = {"certifications": [one.to_dict() for one in found]}
 
     def table() -> None:
         if found:
             show_table(_columns(scale), _table(found, scale))
         say(f"{count(len(found), 'certification')}.")
 
-    answer(context, output, data, table)
+    registry.answer(data, table)
     if not found:
         raise typer.Exit(4)
 
 
-@app.command()
+@reads(app)
 def check(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     collections: Collections = None,
     types: Types = None,
     gaps: Annotated[bool, typer.Option("--gaps", help="Report times between two in which none is valid.")] = False,
     scale: Scale = TimeScale.UTC,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Look for datasets that are valid at the same time for one data ID.
 
     Exits with 4 if something is found.
     """
     from registrytool.maintain.certifications import check_certifications
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = check_certifications(session, split(collections), split(types), gaps=gaps)
-    answer(context, output, {"registry": repository.name, **found.to_dict()}, lambda: _checked(found, scale))
+    registry.answer(found.to_dict(), lambda: _checked(found, scale))
     if found.problems:
         raise typer.Exit(4)
 
@@ -181,19 +157,30 @@ def _checked(found: CalibrationCheck, scale: TimeScale) -> None:
     say(f"{count(found.certifications, 'certification')}: {count(len(found.problems), 'problem')}.")
 
 
-def _changed(found: CalibrationChange, scale: TimeScale, *, dry_run: bool) -> None:
-    rows = [*_table(found.removed, scale, "-"), *_table(found.added, scale, "+")]
-    if rows:
-        show_table(("", *_columns(scale)), rows)
-    where = f"new collection {found.collection}" if found.new_collection else f"collection {found.collection}"
-    added, removed = count(len(found.added), "certification"), len(found.removed)
-    say(f"{added} {'would be ' if dry_run else ''}added to the {where}, and {removed} removed.")
+def _change(
+    registry: Registry, scale: TimeScale, act: Callable[..., CalibrationChange], verb: str | None = None
+) -> None:
+    """Plan, ask where certifications go, act, and answer."""
+
+    def question(plan: CalibrationChange) -> str | None:
+        return f"{verb} {count(len(plan.removed), 'dataset')} in {plan.collection}?" if plan.removed else None
+
+    found = registry.carry_out(partial(act, catalog=registry.catalog), question if verb is not None else None)
+
+    def table() -> None:
+        rows = [*_table(found.removed, scale, "-"), *_table(found.added, scale, "+")]
+        if rows:
+            show_table(("", *_columns(scale)), rows)
+        where = f"new collection {found.collection}" if found.new_collection else f"collection {found.collection}"
+        added, removed = count(len(found.added), "certification"), len(found.removed)
+        say(f"{added} {'would be ' if registry.dry_run else ''}added to the {where}, and {removed} removed.")
+
+    registry.answer(found.to_dict(), table)
 
 
-@app.command()
+@changes(app)
 def certify(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     collection: Collection,
     dataset_type: Type,
     collections: InCollections = None,
@@ -203,11 +190,6 @@ def certify(
     begin: Begin = None,
     end: End = None,
     scale: Scale = TimeScale.UTC,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Make datasets the valid calibrations of their data IDs for some time.
 
@@ -219,30 +201,14 @@ def certify(
     if not collections and ids is None:
         message = "It was not said which datasets are to be certified."
         raise ConfigurationError(message, hint="Name their run by --collections, or list them by --ids.")
-    repository, catalog = _open(repo, db, namespace, content)
     query = make_query([dataset_type], collections, where, ids, find_first=find_first)
     valid = _span(begin, end, scale)
-    found = act(repository, collection, dataset_type, query, valid, catalog=catalog, dry_run=dry_run)
-    _answer(context, output, repository, found, scale, dry_run=dry_run)
+    _change(registry, scale, partial(act, registry.repository, collection, dataset_type, query, valid))
 
 
-def _answer(
-    context: typer.Context,
-    output: Any,
-    repository: Repository,
-    found: CalibrationChange,
-    scale: TimeScale,
-    *,
-    dry_run: bool,
-) -> None:
-    data = {"registry": repository.name, "dry_run": dry_run, **found.to_dict()}
-    answer(context, output, data, lambda: _changed(found, scale, dry_run=dry_run))
-
-
-@app.command()
+@changes(app, asks=True)
 def decertify(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     collection: Collection,
     dataset_type: Type,
     begin: Begin = None,
@@ -250,29 +216,18 @@ def decertify(
     where: Where = None,
     ids: Ids = None,
     scale: Scale = TimeScale.UTC,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Take validity away for some time; what reaches beyond it is cut."""
-    from registrytool.maintain.calibrations import decertify as act
+    from registrytool.maintain.calibrations import decertify as decertify_datasets
 
-    repository, catalog = _open(repo, db, namespace, content)
     choice, valid = _choice(where, ids, None, scale), _span(begin, end, scale)
-    found = act(repository, collection, dataset_type, valid, choice, catalog=catalog, dry_run=True)
-    if not dry_run and found.removed:
-        confirmed(f"Decertify {count(len(found.removed), 'dataset')} in {collection}?", yes=yes)
-        found = act(repository, collection, dataset_type, valid, choice, catalog=catalog)
-    _answer(context, output, repository, found, scale, dry_run=dry_run)
+    act = partial(decertify_datasets, registry.repository, collection, dataset_type, valid, choice)
+    _change(registry, scale, act, "Decertify")
 
 
-@app.command()
+@changes(app, asks=True)
 def shift(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     collection: Collection,
     dataset_type: Type,
     by: Annotated[float, typer.Option(metavar="SECONDS", help="How much later; negative is earlier.")] = 0.0,
@@ -282,12 +237,6 @@ def shift(
     ids: Ids = None,
     at: At = None,
     scale: Scale = TimeScale.UTC,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Change when datasets are valid.
 
@@ -299,12 +248,11 @@ def shift(
     if not by and begin is None and end is None:
         message = "It was not said how validity is to change."
         raise ConfigurationError(message, hint="Say by how much with --by, or name a new --begin or --end.")
-    repository, catalog = _open(repo, db, namespace, content)
     choice = _choice(where, ids, at, scale)
     by_ns, begin_ns, end_ns = round(by * 1e9), _time(begin, scale), _time(end, scale)
     act = partial(
         shift_certifications,
-        repository,
+        registry.repository,
         collection,
         dataset_type,
         choice,
@@ -312,17 +260,12 @@ def shift(
         begin_ns=begin_ns,
         end_ns=end_ns,
     )
-    found = act(catalog=catalog, dry_run=True)
-    if not dry_run and found.removed:
-        confirmed(f"Change the validity of {count(len(found.removed), 'dataset')} in {collection}?", yes=yes)
-        found = act(catalog=catalog)
-    _answer(context, output, repository, found, scale, dry_run=dry_run)
+    _change(registry, scale, act, "Change the validity of")
 
 
-@app.command()
+@changes(app)
 def copy(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Collection of type CALIBRATION.", show_default=False)
     ],
@@ -335,11 +278,6 @@ def copy(
     where: Where = None,
     ids: Ids = None,
     scale: Scale = TimeScale.UTC,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Copy certifications from one collection to another; those that reach beyond the time are cut.
 
@@ -349,9 +287,8 @@ def copy(
 
     from registrytool.maintain.calibrations import copy_certifications
 
-    repository, catalog = _open(repo, db, namespace, content)
     choice = _choice(where, ids, None, scale)
     if begin is not None or end is not None:
         choice = dataclasses.replace(choice, valid=_span(begin, end, scale))
-    found = copy_certifications(repository, source, target, split(types), choice, catalog=catalog, dry_run=dry_run)
-    _answer(context, output, repository, found, scale, dry_run=dry_run)
+    act = partial(copy_certifications, registry.repository, source, target, split(types), choice)
+    _change(registry, scale, act)

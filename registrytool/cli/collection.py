@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._datasets import DryRun, FindFirst, Ids, InCollections, Where, make_query
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, progress, say, show_table, tell
+from ._datasets import FindFirst, Ids, InCollections, Where, make_query, require_choice, tell_skipped
+from ._output import count, say, show_table
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,50 +58,29 @@ MoreRepos = Annotated[
 ]
 
 
-@app.command("list")
+@reads(app, "list")
 def list_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     globs: Globs = None,
     kinds: Kinds = None,
     counts: Annotated[bool, typer.Option("--counts", help="Count what is in them, by dataset type.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="Show chains as trees.")] = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """List collections, with the chains that they are in."""
-    found, everything = _listed(repo, db, namespace, content, globs, kinds, counts=counts)
-    data = {"registry": _shown(repo), "collections": [info.to_dict() for info in found]}
-    answer(context, output, data, lambda: _list(found, everything, counts=counts, tree=tree))
-
-
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Any, Any]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
-
-
-def _shown(repo: str) -> str:
-    from ._output import hide_passwords
-
-    return hide_passwords(repo)
+    found, everything = _listed(registry, globs, kinds, counts=counts)
+    data = {"collections": [info.to_dict() for info in found]}
+    registry.answer(data, lambda: _list(found, everything, counts=counts, tree=tree))
 
 
 def _listed(
-    repo: str, db: str | None, namespace: str | None, content: Any, globs: Any, kinds: Any, *, counts: bool
+    registry: Registry, globs: Any, kinds: Any, *, counts: bool
 ) -> tuple[Sequence[CollectionInfo], dict[str, CollectionInfo]]:
     """Return the wanted collections, and all of them by name."""
     from registrytool.maintain.collection_list import list_collections
     from registrytool.maintain.collections import CollectionType
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
     types = {CollectionType[kind.name] for kind in kinds} if kinds else None
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = list_collections(session, globs or (), types, counts=counts)
         everything = {info.name: info for info in list_collections(session)}
     return found, everything | {info.name: info for info in found}
@@ -125,26 +105,19 @@ def _list(found: Sequence[CollectionInfo], everything: dict[str, CollectionInfo]
     say(f"{count(len(found), 'collection')}.")
 
 
-@app.command()
+@reads(app)
 def show(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show a collection: documentation, children, parents, summary and what is in it."""
     from registrytool.maintain.collection_list import show_collection
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = show_collection(session, name)
-    data = {"registry": _shown(repo), **found.info.to_dict(), "summary": found.to_dict()}
+    data = {**found.info.to_dict(), "summary": found.to_dict()}
     del data["summary"]["info"]
-    answer(context, output, data, lambda: _show(found))
+    registry.answer(data, lambda: _show(found))
 
 
 def _show(found: CollectionDetails) -> None:
@@ -163,106 +136,78 @@ def _show(found: CollectionDetails) -> None:
         say(f"{name:<{width}}  {value}".rstrip())
 
 
-@app.command()
+@changes(app)
 def create(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     kind: Annotated[Kind, typer.Option("--type", case_sensitive=False, help="Kind of the collection.")],
     doc: Annotated[Optional[str], typer.Option(metavar="TEXT", help="Its documentation.")] = None,  # noqa: UP045
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Make an empty collection; one that is there already, and the same, is left alone."""
     from registrytool.maintain.collection_changes import create_collection
     from registrytool.maintain.collections import CollectionType
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = create_collection(repository, name, CollectionType[kind.name], doc=doc, catalog=catalog, dry_run=dry_run)
-    _answer_report(context, output, report, "made", "is there already", dry_run=dry_run)
+    act = partial(create_collection, registry.repository, name, CollectionType[kind.name], doc=doc)
+    report = registry.carry_out(partial(act, catalog=registry.catalog))
+    _answer_report(registry, report, "made", "is there already")
 
 
-def _answer_report(
-    context: typer.Context, output: Any, report: CollectionReport, done: str, not_done: str, *, dry_run: bool
-) -> None:
+def _answer_report(registry: Registry, report: CollectionReport, done: str, not_done: str) -> None:
     def table() -> None:
         what = f"The collection {report.collection!r} of type {report.type}"
         if not report.changed:
             say(f"{what} {not_done}.")
         else:
-            say(f"{what} {'would be' if dry_run else 'was'} {done}.")
+            say(f"{what} {'would be' if registry.dry_run else 'was'} {done}.")
 
-    answer(context, output, {**report.to_dict(), "dry_run": dry_run}, table)
+    registry.answer(report.to_dict(), table)
 
 
-@app.command()
+@changes(app)
 def doc(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     text: Annotated[Optional[str], typer.Option("--set", metavar="TEXT", help="The new documentation.")] = None,  # noqa: UP045
     clear: Annotated[bool, typer.Option("--clear", help="Take the documentation away.")] = False,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show or set the documentation of a collection."""
     from registrytool.errors import ConfigurationError
     from registrytool.maintain.collection_changes import document_collection
     from registrytool.maintain.collections import load_collections
-    from registrytool.maintain.session import reading
 
     if text is not None and clear:
         message = "Both --set and --clear say what becomes of the documentation."
         raise ConfigurationError(message, hint="Leave one of them out.")
-    repository, catalog = _open(repo, db, namespace, content)
     if text is None and not clear:
-        with reading(repository, catalog=catalog) as session:
+        with registry.reading() as session:
             found = load_collections(session).require(name)
-        data = {"registry": _shown(repo), "collection": name, "type": found.type.name, "doc": found.doc}
-        answer(context, output, data, lambda: say(found.doc or ""))
+        data = {"collection": name, "type": found.type.name, "doc": found.doc}
+        registry.answer(data, lambda: say(found.doc or ""))
         return
-    report = document_collection(repository, name, text or None, catalog=catalog, dry_run=dry_run)
-    _answer_report(context, output, report, "documented", "has this documentation already", dry_run=dry_run)
+    act = partial(document_collection, registry.repository, name, text or None, catalog=registry.catalog)
+    report = registry.carry_out(act)
+    _answer_report(registry, report, "documented", "has this documentation already")
 
 
-@app.command()
+@changes(app)
 def rename(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="Its new name.", show_default=False)],
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Give a collection another name; all that is in it stays, and files stay where they are."""
     from registrytool.maintain.collection_changes import rename_collection
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = rename_collection(repository, name, new_name, catalog=catalog, dry_run=dry_run)
-    _answer_report(context, output, report, f"renamed to {new_name!r}", "has this name already", dry_run=dry_run)
+    act = partial(rename_collection, registry.repository, name, new_name, catalog=registry.catalog)
+    report = registry.carry_out(act)
+    _answer_report(registry, report, f"renamed to {new_name!r}", "has this name already")
 
 
-@app.command()
+@changes(app, asks=True)
 def remove(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     unlink: Annotated[bool, typer.Option("--unlink", help="Take it out of the chains that it is in.")] = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Remove a collection; a run with all of its datasets, whose files go to the trash.
 
@@ -270,14 +215,16 @@ def remove(
     """
     from registrytool.maintain.collection_changes import apply_removal, remove_collection
 
-    repository, catalog = _open(repo, db, namespace, content)
-    plan = remove_collection(repository, name, unlink=unlink, catalog=catalog, dry_run=True)
-    if not dry_run:
+    def question(plan: RemovalPlan) -> str:
         inside = f" with {count(plan.total, 'dataset')}" if plan.type == "RUN" else ""
-        confirmed(f"Remove the collection {name!r} of type {plan.type}{inside}?", yes=yes)
-        with progress(context) as shown:
-            apply_removal(repository, plan, catalog=catalog, progress=shown)
-    answer(context, output, {**plan.to_dict(), "dry_run": dry_run}, lambda: _removed(plan, dry_run=dry_run))
+        return f"Remove the collection {name!r} of type {plan.type}{inside}?"
+
+    plan = registry.carry_out(
+        partial(remove_collection, registry.repository, name, unlink=unlink, catalog=registry.catalog),
+        question,
+        apply=lambda plan, shown: apply_removal(registry.repository, plan, catalog=registry.catalog, progress=shown),
+    )
+    registry.answer(plan.to_dict(), lambda: _removed(plan, dry_run=registry.dry_run))
 
 
 def _removed(plan: RemovalPlan, *, dry_run: bool) -> None:
@@ -300,116 +247,86 @@ def _removed(plan: RemovalPlan, *, dry_run: bool) -> None:
 # -- tags ---------------------------------------------------------------------------
 
 
-@app.command()
+@changes(app)
 def associate(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
     find_first: FindFirst = False,
     ids: Ids = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Put datasets into a tagged collection: those of a query, of a list of identifiers, or of other collections."""
     from registrytool.maintain.associations import associate as act
 
-    _require_choice(types, collections, where, ids)
-    repository, catalog = _open(repo, db, namespace, content)
+    require_choice(types, collections, where, ids)
     query = make_query(types, collections, where, ids, find_first=find_first)
-    plan = act(repository, name, query, catalog=catalog, dry_run=dry_run)
-    _answer_association(context, output, plan, "put into", dry_run=dry_run)
+    plan = registry.carry_out(partial(act, registry.repository, name, query, catalog=registry.catalog))
+    _answer_association(registry, plan, "put into")
 
 
-@app.command()
+@changes(app, asks=True)
 def disassociate(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
     ids: Ids = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Take datasets out of a tagged collection; they stay in their runs."""
     from registrytool.maintain.associations import disassociate as act
 
-    _require_choice(types, collections, where, ids)
-    repository, catalog = _open(repo, db, namespace, content)
+    require_choice(types, collections, where, ids)
     query = make_query(types, collections, where, ids)
-    plan = act(repository, name, query, catalog=catalog, dry_run=True)
-    if not dry_run and plan.total:
-        confirmed(f"Take {count(plan.total, 'dataset')} out of {name!r}?", yes=yes)
-        plan = act(repository, name, query, catalog=catalog)
-    _answer_association(context, output, plan, "taken out of", dry_run=dry_run)
+    plan = registry.carry_out(
+        partial(act, registry.repository, name, query, catalog=registry.catalog),
+        lambda plan: f"Take {count(plan.total, 'dataset')} out of {name!r}?" if plan.total else None,
+    )
+    _answer_association(registry, plan, "taken out of")
 
 
-def _require_choice(types: Any, collections: Any, where: str | None, ids: Path | None) -> None:
-    from registrytool.errors import ConfigurationError
-
-    if not types and not collections and not where and ids is None:
-        message = "It was not said which datasets are meant."
-        hint = "Choose by --dataset-type, --collections, --where or --ids; --dataset-type '*' means all."
-        raise ConfigurationError(message, hint=hint)
-
-
-def _answer_association(
-    context: typer.Context, output: Any, plan: AssociationPlan, verb: str, *, dry_run: bool
-) -> None:
+def _answer_association(registry: Registry, plan: AssociationPlan, verb: str) -> None:
     def table() -> None:
         if plan.datasets:
             show_table(("dataset type", "rows"), list(plan.datasets.items()))
-        would = "would be" if dry_run else "was" if plan.total == 1 else "were"
+        would = "would be" if registry.dry_run else "was" if plan.total == 1 else "were"
         say(f"{count(plan.total, 'dataset')} {would} {verb} {plan.collection!r}.")
         if plan.present:
             say(f"{count(plan.present, 'dataset')} {'is' if plan.present == 1 else 'are'} in it already.")
 
-    if plan.skipped:
-        tell(f"Passed over {count(len(plan.skipped), 'dataset type')} without the dimensions of the expression.")
-    answer(context, output, {**plan.to_dict(), "total": plan.total, "dry_run": dry_run}, table)
+    tell_skipped(plan.skipped)
+    registry.answer({**plan.to_dict(), "total": plan.total}, table)
 
 
 # -- chains -------------------------------------------------------------------------
 
 
 def _edit(
-    context: typer.Context,
-    output: Any,
-    places: tuple[str, list[str] | None, str | None, str | None, Any],
-    words: tuple[str, str, Sequence[str], Sequence[int]],
-    *,
-    dry_run: bool,
+    registry: Registry,
+    more: list[str] | None,
+    mode: str,
+    name: str,
+    children: tuple[str, ...] = (),
+    indexes: tuple[int, ...] = (),
 ) -> None:
     """Edit a chain in all repositories that were named."""
     from registrytool.errors import ConfigurationError
     from registrytool.maintain.chains import ChainEdit, ChainMode, edit_chains
 
-    repo, more, db, namespace, content = places
-    mode, name, children, indexes = words
-    if more and (db or namespace):
+    if more and (registry.db or registry.namespace):
         message = "With several repositories, --db and --namespace would be those of all."
         raise ConfigurationError(message, hint="Leave them out: each butler.yaml names its own.")
-    opened = [_open(place, db, namespace, content) for place in (repo, *(more or ()))]
-    edit = ChainEdit(name, ChainMode(mode), tuple(children), tuple(indexes))
-    reports = edit_chains([r for r, _ in opened], edit, catalog=opened[0][1], dry_run=dry_run)
+    edit = ChainEdit(name, ChainMode(mode), children, indexes)
+    opened = [registry.repository, *map(registry.open, more or ())]
+    reports = registry.carry_out(partial(edit_chains, opened, edit, catalog=registry.catalog))
     data = {
         "chain": name,
         "mode": mode,
-        "dry_run": dry_run,
         "registries": [{**r.to_dict(), "changed": r.changed} for r in reports],
     }
-    answer(context, output, data, lambda: _edited(reports, dry_run=dry_run))
+    registry.answer(data, lambda: _edited(reports, dry_run=registry.dry_run))
 
 
 def _edited(reports: Sequence[ChainReport], *, dry_run: bool) -> None:
@@ -426,146 +343,99 @@ def _edited(reports: Sequence[ChainReport], *, dry_run: bool) -> None:
                 say(f"  - {name}")
 
 
-@chain.command("set")
+@changes(chain, "set")
 def set_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     children: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="CHILD", help="Names of collections, in the order of a search; none empties it."),
     ] = None,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Give a chain other children."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("set", name, children or (), ()), dry_run=dry_run)
+    _edit(registry, more, "set", name, tuple(children or ()))
 
 
-@chain.command()
+@changes(chain)
 def prepend(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     children: Children,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Put collections in front of the others of a chain."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("prepend", name, children, ()), dry_run=dry_run)
+    _edit(registry, more, "prepend", name, tuple(children))
 
 
-@chain.command()
+@changes(chain)
 def extend(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     children: Children,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Put collections at the end of a chain."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("extend", name, children, ()), dry_run=dry_run)
+    _edit(registry, more, "extend", name, tuple(children))
 
 
-@chain.command("remove")
+@changes(chain, "remove")
 def remove_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     children: Children,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Take collections out of a chain; what is not in it is passed over."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("remove", name, children, ()), dry_run=dry_run)
+    _edit(registry, more, "remove", name, tuple(children))
 
 
-@chain.command()
+@changes(chain)
 def pop(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     indexes: Annotated[
         Optional[list[int]],  # noqa: UP045
         typer.Option("--index", metavar="N", help="Place, counted from 0, or from -1 at the end; can be repeated."),
     ] = None,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Take the first child, or those at some places, out of a chain."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("pop", name, (), indexes or (0,)), dry_run=dry_run)
+    _edit(registry, more, "pop", name, indexes=tuple(indexes or (0,)))
 
 
-@chain.command()
+@changes(chain)
 def flatten(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Chain,
     more: MoreRepos = None,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Replace the chains in a chain by what is in them."""
-    places = (repo, more, db, namespace, content)
-    _edit(context, output, places, ("flatten", name, (), ()), dry_run=dry_run)
+    _edit(registry, more, "flatten", name)
 
 
 # -- the picture --------------------------------------------------------------------
 
 
-@app.command()
+@reads(app)
 def tree(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     globs: Globs = None,
     svg: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Draw a picture into a file.")] = None,  # noqa: UP045
     inverse: Annotated[
         bool, typer.Option("--inverse", help="Go from children to the chains that they are in.")
     ] = False,
     counts: Annotated[bool, typer.Option("--counts", help="Count what is in them.")] = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show chains and what is in them as a tree."""
     from registrytool.errors import ConfigurationError
     from registrytool.maintain.collection_tree import branch, tree_nodes, tree_svg
 
-    _, everything = _listed(repo, db, namespace, content, None, None, counts=counts)
-    found, _ = _listed(repo, db, namespace, content, globs, None, counts=False)
+    _, everything = _listed(registry, None, None, counts=counts)
+    found, _ = _listed(registry, globs, None, counts=False)
     nodes = tree_nodes([everything[info.name] for info in found], everything, inverse=inverse)
     if svg is not None:
-        title = f"Collections of {_shown(repo)}"
+        title = f"Collections of {registry.repository.name}"
         try:
             svg.write_text(tree_svg(nodes, title), encoding="utf-8")
         except OSError as error:
@@ -580,5 +450,5 @@ def tree(
             number = "" if node.total is None else f" {node.total:,}"
             say(f"{branch(node)}{node.name}  {node.type}{number}")
 
-    data = {"registry": _shown(repo), "nodes": [n.to_dict() for n in nodes], "svg": None if svg is None else str(svg)}
-    answer(context, output, data, table)
+    data = {"nodes": [n.to_dict() for n in nodes], "svg": None if svg is None else str(svg)}
+    registry.answer(data, table)

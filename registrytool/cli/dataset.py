@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._datasets import DryRun, FindFirst, Ids, InCollections, Types, Where, make_query, show_datasets, split
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, hide_passwords, progress, say, show_table, tell
+from ._datasets import FindFirst, Ids, InCollections, Types, Where, make_query, show_datasets, split, tell_skipped
+from ._output import count, say, show_table, tell
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from registrytool.catalog import Catalog
+    from registrytool.maintain.find import Query
     from registrytool.maintain.orphans import OrphanReport
     from registrytool.maintain.prune import Mode, PrunePlan
     from registrytool.maintain.show import DatasetDetails
     from registrytool.maintain.transfer import TransferPlan
     from registrytool.maintain.trash import TrashReport
-    from registrytool.repository import Repository
+    from registrytool.progress import Progress
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Find, show, move, copy and remove datasets.")
 trash = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Files of datasets that were removed.")
@@ -47,18 +48,9 @@ EmptyTrash = Annotated[
 ]
 
 
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Repository, Catalog]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
-
-
-@app.command()
+@reads(app)
 def find(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
@@ -77,10 +69,6 @@ def find(
     ] = None,
     uris: Annotated[bool, typer.Option("--uris", help="Show where the files are.")] = False,
     ids: Ids = None,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Find datasets by type, collection and data ID.
 
@@ -89,15 +77,13 @@ def find(
     from registrytool.maintain.datasets import parse_ids
     from registrytool.maintain.datastore import file_uris
     from registrytool.maintain.find import find_rows, plan_search
-    from registrytool.maintain.session import reading
     from registrytool.maintain.times import parse_time
     from registrytool.maintain.timespans import Timespan
 
-    repository, catalog = _open(repo, db, namespace, content)
     moment = parse_time(at) if at is not None else None
     span = Timespan.of(moment, moment + 1) if moment is not None else None
     query = make_query(types, collections, where, ids, find_first=find_first, at=span)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         search = plan_search(session, query, order_by=split(order_by))
 
         def places(rows: list[tuple[Any, ...]]) -> dict[str, tuple[str, ...]]:
@@ -105,43 +91,30 @@ def find(
             return {str(identifier): uris for identifier, uris in found.items()}
 
         number = show_datasets(
-            context,
-            output,
-            {"registry": repository.name},
+            registry.context,
+            registry.output,
+            {"registry": registry.repository.name},
             find_rows(session, search, limit=limit),
             lambda number: {"count": number, "skipped": list(search.skipped)},
             places if uris else None,
         )
-    _tell_skipped(search.skipped)
+    tell_skipped(search.skipped)
     tell(f"{count(number, 'dataset')}.")
     if not number:
         raise typer.Exit(4)
 
 
-def _tell_skipped(skipped: tuple[str, ...]) -> None:
-    if skipped:
-        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-        tell(f"Passed over {count(len(skipped), 'dataset type')} without the dimensions of the expression: {shown}.")
-
-
-@app.command()
+@reads(app)
 def show(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     identifier: Annotated[str, typer.Argument(metavar="ID", help="Identifier of the dataset.", show_default=False)],
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show all that the registry knows about a dataset."""
-    from registrytool.maintain.session import reading
     from registrytool.maintain.show import show_dataset
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = show_dataset(session, identifier)
-    answer(context, output, {"registry": repository.name, **found.to_dict()}, lambda: _show(found))
+    registry.answer(found.to_dict(), lambda: _show(found))
 
 
 def _show(found: DatasetDetails) -> None:
@@ -169,21 +142,14 @@ def _show(found: DatasetDetails) -> None:
         say(f"{name:<{width}}  {value}")
 
 
-@app.command()
+@changes(app, asks=True)
 def move(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run to move them into; it is made if missing.")],
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
     ids: Ids = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Move datasets into another run, with their tags, certifications and files.
 
@@ -191,22 +157,18 @@ def move(
     """
     from registrytool.maintain.transfer import move_datasets
 
-    repository, catalog = _open(repo, db, namespace, content)
     query = make_query(types, collections, where, ids)
-    plan = move_datasets(repository, query, run, catalog=catalog, dry_run=True)
-    if not dry_run and plan.total:
-        confirmed(f"Move {count(plan.total, 'dataset')} into {run}?", yes=yes)
-        with progress(context) as shown:
-            plan = move_datasets(repository, query, run, catalog=catalog, progress=shown)
-    _tell_skipped(plan.skipped)
-    data = {"registry": repository.name, "dry_run": dry_run, **plan.to_dict()}
-    answer(context, output, data, lambda: _transferred("moved", plan, dry_run=dry_run))
+    plan = registry.carry_out(
+        partial(move_datasets, registry.repository, query, run, catalog=registry.catalog),
+        lambda plan: f"Move {count(plan.total, 'dataset')} into {run}?" if plan.total else None,
+        shows_progress=True,
+    )
+    _transferred(registry, "moved", plan)
 
 
-@app.command()
+@changes(app)
 def copy(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run to copy them into; it is made if missing.")],
     types: Types = None,
     collections: InCollections = None,
@@ -217,11 +179,6 @@ def copy(
     new_ids: Annotated[
         NewIds, typer.Option(help="Identifiers: new ones, or such that follow from the data ID (and the run).")
     ] = NewIds.UUID7,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Copy datasets into another run, as datasets of their own.
 
@@ -229,47 +186,32 @@ def copy(
     """
     from registrytool.maintain.transfer import Files, copy_datasets
 
-    repository, catalog = _open(repo, db, namespace, content)
     query = make_query(types, collections, where, ids, find_first=find_first)
-    with progress(context) as shown:
-        plan = copy_datasets(
-            repository,
-            query,
-            run,
-            files=Files(files.value),
-            ids=new_ids.value,
-            catalog=catalog,
-            dry_run=dry_run,
-            progress=shown,
-        )
-    _tell_skipped(plan.skipped)
-    data = {"registry": repository.name, "dry_run": dry_run, **plan.to_dict()}
-    answer(context, output, data, lambda: _transferred("copied", plan, dry_run=dry_run))
+    act = partial(copy_datasets, registry.repository, query, run, files=Files(files.value), ids=new_ids.value)
+    plan = registry.carry_out(partial(act, catalog=registry.catalog), shows_progress=True)
+    _transferred(registry, "copied", plan)
 
 
-def _transferred(verb: str, plan: TransferPlan, *, dry_run: bool) -> None:
-    if plan.datasets:
-        show_table(("type", "rows"), list(plan.datasets.items()))
-    would = "would be " if dry_run else ""
-    into = f"the new run {plan.run}" if plan.new_run else f"the run {plan.run}"
-    say(f"{count(plan.total, 'dataset')} {would}{verb} into {into}.")
+def _transferred(registry: Registry, verb: str, plan: TransferPlan) -> None:
+    def table() -> None:
+        if plan.datasets:
+            show_table(("type", "rows"), list(plan.datasets.items()))
+        would = "would be " if registry.dry_run else ""
+        into = f"the new run {plan.run}" if plan.new_run else f"the run {plan.run}"
+        say(f"{count(plan.total, 'dataset')} {would}{verb} into {into}.")
+
+    tell_skipped(plan.skipped)
+    registry.answer(plan.to_dict(), table)
 
 
-@app.command()
+@changes(app, asks=True)
 def remove(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
     ids: Ids = None,
     empty_trash: EmptyTrash = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Remove datasets altogether; their files go to the trash.
 
@@ -277,15 +219,13 @@ def remove(
     """
     from registrytool.maintain.prune import Mode
 
-    repository, catalog = _open(repo, db, namespace, content)
     query = make_query(types, collections, where, ids)
-    _prune(context, repository, catalog, query, Mode.PURGE, (), output, empty=empty_trash, dry_run=dry_run, yes=yes)
+    _prune(registry, query, Mode.PURGE, (), empty=empty_trash)
 
 
-@app.command()
+@changes(app, asks=True)
 def prune(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     types: Types = None,
     collections: InCollections = None,
     where: Where = None,
@@ -296,12 +236,6 @@ def prune(
     ] = None,
     unstore: Annotated[bool, typer.Option("--unstore", help="Delete their files; they stay in the registry.")] = False,
     empty_trash: EmptyTrash = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Take datasets out of tagged collections, or out of the datastores.
 
@@ -313,46 +247,34 @@ def prune(
     if bool(disassociate) == unstore:
         message = "Either --disassociate or --unstore says what becomes of the datasets."
         raise ConfigurationError(message, hint="'registrytool dataset remove' removes them altogether.")
-    repository, catalog = _open(repo, db, namespace, content)
     query = make_query(types, collections, where, ids)
     mode, tagged = (Mode.UNSTORE, ()) if unstore else (Mode.DISASSOCIATE, split(disassociate))
-    _prune(context, repository, catalog, query, mode, tagged, output, empty=empty_trash, dry_run=dry_run, yes=yes)
+    _prune(registry, query, mode, tagged, empty=empty_trash)
 
 
-def _prune(
-    context: typer.Context,
-    repository: Repository,
-    catalog: Catalog,
-    query: Any,
-    mode: Mode,
-    tagged: tuple[str, ...],
-    output: Any,
-    *,
-    empty: bool,
-    dry_run: bool,
-    yes: bool,
-) -> None:
+def _prune(registry: Registry, query: Query, mode: Mode, tagged: tuple[str, ...], *, empty: bool) -> None:
     from registrytool.maintain.prune import apply_prune
-    from registrytool.maintain.prune import prune as plan_only
+    from registrytool.maintain.prune import prune as plan_prune
     from registrytool.maintain.trash import empty_trash
 
-    plan = plan_only(repository, query, mode, tagged=tagged, catalog=catalog, dry_run=True)
+    repository, catalog = registry.repository, registry.catalog
     emptied: TrashReport | None = None
-    if not dry_run and plan.total:
+
+    def question(plan: PrunePlan) -> str | None:
         verb = {"purge": "Remove", "unstore": "Delete the files of", "disassociate": "Disassociate"}[mode.value]
-        confirmed(f"{verb} {count(plan.total, 'dataset')} of {hide_passwords(repository.name)}?", yes=yes)
-        with progress(context) as shown:
-            apply_prune(repository, plan, catalog=catalog, progress=shown)
-            if empty:
-                emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=shown)
-    _tell_skipped(plan.skipped)
-    data = {
-        "registry": repository.name,
-        "dry_run": dry_run,
-        **plan.to_dict(),
-        "trash": None if emptied is None else emptied.to_dict(),
-    }
-    answer(context, output, data, lambda: _pruned(plan, emptied, dry_run=dry_run))
+        return f"{verb} {count(plan.total, 'dataset')} of {repository.name}?" if plan.total else None
+
+    def apply(plan: PrunePlan, shown: Progress) -> None:
+        nonlocal emptied
+        apply_prune(repository, plan, catalog=catalog, progress=shown)
+        if empty:
+            emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=shown)
+
+    act = partial(plan_prune, repository, query, mode, tagged=tagged, catalog=catalog)
+    plan = registry.carry_out(act, question, apply=apply)
+    tell_skipped(plan.skipped)
+    data = {**plan.to_dict(), "trash": None if emptied is None else emptied.to_dict()}
+    registry.answer(data, lambda: _pruned(plan, emptied, dry_run=registry.dry_run))
     if emptied is not None and emptied.failures:
         raise typer.Exit(4)
 
@@ -378,30 +300,23 @@ def _pruned(plan: PrunePlan, emptied: TrashReport | None, *, dry_run: bool) -> N
             say("'registrytool dataset trash empty' deletes them.")
 
 
-@app.command()
+@reads(app)
 def orphans(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     files: Annotated[
         bool, typer.Option("--files", help="Compare the files of the datastores with the records.")
     ] = False,
     examples: Annotated[int, typer.Option(min=0, help="How many of each kind are named.")] = 20,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Find rows, records and files that belong to nothing.
 
     Exits with 4 if something is wrong. Datasets without files, and what is in the trash, are not.
     """
     from registrytool.maintain.orphans import find_orphans
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session, progress(context) as shown:
+    with registry.reading() as session, registry.progress() as shown:
         found = find_orphans(session, files=files, examples=examples, progress=shown)
-    answer(context, output, {"registry": repository.name, **found.to_dict()}, lambda: _orphans(found))
+    registry.answer(found.to_dict(), lambda: _orphans(found))
     if not found.clean:
         raise typer.Exit(4)
 
@@ -423,21 +338,14 @@ def _orphans(found: OrphanReport) -> None:
     say(f"{count(found.datasets, 'dataset')}: {'nothing is wrong' if found.clean else 'something is wrong'}{looked}.")
 
 
-@trash.command("list")
+@reads(trash, "list")
 def trash_list(
-    context: typer.Context,
-    repo: Repo,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
+    registry: Registry,
 ) -> None:
     """Show how much is in the trash of each datastore."""
-    from registrytool.maintain.session import reading
     from registrytool.maintain.trash import list_trash
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = list_trash(session)
 
     def table() -> None:
@@ -449,19 +357,12 @@ def trash_list(
             [(e.datastore, e.datasets, e.files, e.size_bytes) for e in found],
         )
 
-    answer(context, output, {"registry": repository.name, "datastores": [e.to_dict() for e in found]}, table)
+    registry.answer({"datastores": [e.to_dict() for e in found]}, table)
 
 
-@trash.command("empty")
+@changes(trash, "empty", asks=True)
 def trash_empty(
-    context: typer.Context,
-    repo: Repo,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
+    registry: Registry,
 ) -> None:
     """Delete the files that are in the trash.
 
@@ -469,13 +370,12 @@ def trash_empty(
     """
     from registrytool.maintain.trash import empty_trash
 
-    repository, catalog = _open(repo, db, namespace, content)
-    if not dry_run:
-        confirmed(f"Delete the files in the trash of {hide_passwords(repository.name)}?", yes=yes)
-    with progress(context) as shown:
-        found = empty_trash(repository, catalog=catalog, dry_run=dry_run, progress=shown)
-    data = {"registry": repository.name, "dry_run": dry_run, **found.to_dict()}
-    answer(context, output, data, lambda: _emptied(found, dry_run=dry_run))
+    found = registry.carry_out(
+        partial(empty_trash, registry.repository, catalog=registry.catalog),
+        lambda plan: f"Delete {count(plan.deleted, 'file')} in the trash of {registry.repository.name}?",
+        shows_progress=True,
+    )
+    registry.answer(found.to_dict(), lambda: _emptied(found, dry_run=registry.dry_run))
     if found.failures:
         raise typer.Exit(4)
 

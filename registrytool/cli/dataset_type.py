@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._datasets import DryRun
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, hide_passwords, say, show_table, tell
+from ._output import count, say, show_table, tell
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,37 +23,22 @@ StorageClass = Annotated[
 ]
 
 
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Any, Any]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
-
-
-@app.command("list")
+@reads(app, "list")
 def list_(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     globs: Annotated[
         Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time)
         typer.Argument(metavar="NAME", help="Names, or patterns such as 'calexp*'; none stands for all."),
     ] = None,
     counts: Annotated[bool, typer.Option("--counts", help="Count their datasets.")] = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """List dataset types."""
     from registrytool.maintain.dataset_type_changes import list_dataset_types
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = list_dataset_types(session, globs or (), counts=counts)
-    data = {"registry": hide_passwords(repo), "dataset_types": [_plain(info) for info in found]}
-    answer(context, output, data, lambda: _list(found, counts=counts))
+    data = {"dataset_types": [_plain(info) for info in found]}
+    registry.answer(data, lambda: _list(found, counts=counts))
 
 
 def _plain(info: DatasetTypeInfo) -> dict[str, Any]:
@@ -75,26 +60,19 @@ def _list(found: Sequence[DatasetTypeInfo], *, counts: bool) -> None:
     say(f"{count(len(found), 'dataset type')}.")
 
 
-@app.command()
+@reads(app)
 def show(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Show a dataset type: dimensions, storage class, tables, number of datasets."""
     from registrytool.maintain.dataset_type_changes import list_dataset_types
     from registrytool.maintain.dataset_types import load_dataset_types, require_dataset_type
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
-        require_dataset_type(load_dataset_types(session), name, where=repository.name)
+    with registry.reading() as session:
+        require_dataset_type(load_dataset_types(session), name, where=registry.repository.name)
         (info,) = list_dataset_types(session, [name], counts=True)
-    answer(context, output, {"registry": hide_passwords(repo), **_plain(info)}, lambda: _show(info))
+    registry.answer(_plain(info), lambda: _show(info))
 
 
 def _show(info: DatasetTypeInfo) -> None:
@@ -112,10 +90,9 @@ def _show(info: DatasetTypeInfo) -> None:
         say(f"{label:<13}  {value}")
 
 
-@app.command()
+@changes(app)
 def register(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     storage_class: StorageClass,
     dimensions: Annotated[
@@ -123,130 +100,77 @@ def register(
         typer.Argument(metavar="DIMENSION", help="Its dimensions; what they require need not be named."),
     ] = None,
     is_calibration: Annotated[bool, typer.Option("--is-calibration", help="Its datasets can be certified.")] = False,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Register a dataset type; one that is there already, and the same, is left alone."""
     from registrytool.maintain.dataset_type_changes import register_dataset_type
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = register_dataset_type(
-        repository,
-        name,
-        dimensions or (),
-        storage_class,
-        is_calibration=is_calibration,
-        catalog=catalog,
-        dry_run=dry_run,
-    )
-    _answer(context, output, report, "registered", "is registered already", dry_run=dry_run)
+    act = partial(register_dataset_type, registry.repository, name, dimensions or (), storage_class)
+    report = registry.carry_out(partial(act, is_calibration=is_calibration, catalog=registry.catalog))
+    _answer(registry, report, "registered", "is registered already")
 
 
-def _answer(
-    context: typer.Context, output: Any, report: DatasetTypeReport, done: str, not_done: str, *, dry_run: bool
-) -> None:
+def _answer(registry: Registry, report: DatasetTypeReport, done: str, not_done: str = "") -> None:
     def table() -> None:
         what = f"The dataset type {report.dataset_type!r}"
-        say(f"{what} {'would be' if dry_run else 'was'} {done}." if report.changed else f"{what} {not_done}.")
+        say(f"{what} {'would be' if registry.dry_run else 'was'} {done}." if report.changed else f"{what} {not_done}.")
 
     for warning in report.warnings:
         tell(f"Warning: {warning}.")
-    answer(context, output, {**report.to_dict(), "dry_run": dry_run}, table)
+    registry.answer(report.to_dict(), table)
 
 
-@app.command()
+@changes(app, asks=True)
 def remove(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Remove a dataset type that has no datasets; its tables stay."""
     from registrytool.maintain.dataset_type_changes import remove_dataset_type
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = remove_dataset_type(repository, name, catalog=catalog, dry_run=True)
-    if not dry_run:
-        confirmed(f"Remove the dataset type {name!r}?", yes=yes)
-        report = remove_dataset_type(repository, name, catalog=catalog)
-    _answer(context, output, report, "removed", "", dry_run=dry_run)
+    act = partial(remove_dataset_type, registry.repository, name, catalog=registry.catalog)
+    report = registry.carry_out(act, lambda _: f"Remove the dataset type {name!r}?")
+    _answer(registry, report, "removed")
 
 
-@app.command()
+@changes(app)
 def rename(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="Its new name.", show_default=False)],
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Give a dataset type another name; its datasets and their files stay."""
     from registrytool.maintain.dataset_type_changes import rename_dataset_type
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = rename_dataset_type(repository, name, new_name, catalog=catalog, dry_run=dry_run)
-    _answer(context, output, report, f"renamed to {new_name!r}", "has this name already", dry_run=dry_run)
+    act = partial(rename_dataset_type, registry.repository, name, new_name, catalog=registry.catalog)
+    _answer(registry, registry.carry_out(act), f"renamed to {new_name!r}", "has this name already")
 
 
-@app.command()
+@changes(app)
 def set_storage_class(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     name: Name,
     storage_class: StorageClass,
-    dry_run: DryRun = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Give a dataset type another storage class."""
     from registrytool.maintain.dataset_type_changes import set_storage_class as act
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = act(repository, name, storage_class, catalog=catalog, dry_run=dry_run)
-    _answer(
-        context,
-        output,
-        report,
-        f"given the storage class {storage_class}",
-        "has this storage class already",
-        dry_run=dry_run,
-    )
+    report = registry.carry_out(partial(act, registry.repository, name, storage_class, catalog=registry.catalog))
+    _answer(registry, report, f"given the storage class {storage_class}", "has this storage class already")
 
 
-@app.command()
+@reads(app)
 def unused(
-    context: typer.Context,
-    repo: Repo,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
+    registry: Registry,
 ) -> None:
     """Find dataset types without datasets, and tables that no dataset type uses.
 
     Exits with 4 if there are any.
     """
     from registrytool.maintain.dataset_type_changes import find_unused
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = find_unused(session)
-    answer(context, output, {"registry": hide_passwords(repo), **found.to_dict()}, lambda: _unused(found))
+    registry.answer(found.to_dict(), lambda: _unused(found))
     if found.dataset_types or found.tables:
         raise typer.Exit(4)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._datasets import DryRun
-from ._options import BackupTo, ContentFolder, Db, Namespace, NoBackup, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, hide_passwords, progress, say, show_table
+from ._options import BackupTo, NoBackup
+from ._output import count, say, show_table
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from registrytool.maintain.obscore_table import ObsCoreCheck
@@ -18,27 +19,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make and check the live ObsCore table.")
 
 
-def _open(repo: str, db: str | None, namespace: str | None, content: Any) -> tuple[Any, Any]:
-    from registrytool.catalog import Catalog
-    from registrytool.config import Content
-    from registrytool.repository import open_repository
-
-    return open_repository(repo, db=db, namespace=namespace), Catalog(Content.find(content))
-
-
-@app.command()
+@changes(app, asks=True)
 def enable(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file with the configuration of the table.")],
     backup: BackupTo = None,
     no_backup: NoBackup = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Make the ObsCore table; Butlers add a row for each dataset that they store from then on.
 
@@ -46,15 +32,13 @@ def enable(
     """
     from registrytool.maintain.obscore_table import enable_obscore
 
-    repository, catalog = _open(repo, db, namespace, content)
-    report = enable_obscore(repository, config, catalog=catalog, dry_run=True)
-    if not dry_run:
-        confirmed(f"Make an ObsCore table in {hide_passwords(repo)}?", yes=yes)
-        with progress(context) as shown:
-            report = enable_obscore(
-                repository, config, catalog=catalog, backup=not no_backup, backup_to=backup, progress=shown
-            )
-    answer(context, output, report.to_dict(), lambda: _enabled(report))
+    act = partial(enable_obscore, registry.repository, config, backup=not no_backup, backup_to=backup)
+    report = registry.carry_out(
+        partial(act, catalog=registry.catalog),
+        lambda _: f"Make an ObsCore table in {registry.repository.name}?",
+        shows_progress=True,
+    )
+    registry.answer(report.to_dict(), lambda: _enabled(report))
 
 
 def _enabled(report: MigrationReport) -> None:
@@ -67,26 +51,19 @@ def _enabled(report: MigrationReport) -> None:
         say(f"Note: {warning.rstrip('.')}.")
 
 
-@app.command()
+@reads(app)
 def check(
-    context: typer.Context,
-    repo: Repo,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
+    registry: Registry,
 ) -> None:
     """Compare the rows of the ObsCore table with the datasets that its configuration asks for.
 
     Exits with 4 if rows are missing, or there are too many.
     """
     from registrytool.maintain.obscore_table import check_obscore
-    from registrytool.maintain.session import reading
 
-    repository, catalog = _open(repo, db, namespace, content)
-    with reading(repository, catalog=catalog) as session:
+    with registry.reading() as session:
         found = check_obscore(session)
-    answer(context, output, {**found.to_dict(), "clean": found.clean}, lambda: _checked(found))
+    registry.answer({**found.to_dict(), "clean": found.clean}, lambda: _checked(found))
     if not found.clean:
         raise typer.Exit(4)
 

@@ -12,9 +12,10 @@ from registrytool.errors import RegistryConflictError, RegistryStateError
 from registrytool.models import _Model
 
 from .collections import CollectionType, load_collections
-from .datasets import chunks, format_data_id
+from .datasets import format_data_id
 from .find import plan_search, select_part
-from .session import change, reading
+from .pieces import chunks
+from .session import planned_change
 from .summaries import copy_summaries, ensure_summaries, governor_table
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class AssociationPlan(_Model):
     def total(self) -> int:
         """Number of datasets."""
         return sum(self.datasets.values())
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different from before."""
+        return self.total > 0
 
 
 # -- putting them in ----------------------------------------------------------------
@@ -110,20 +116,16 @@ def associate(
     RegistryStateError, ExpressionError
         See `plan_associate`.
     """
-    with reading(repository, catalog=catalog) as session:
-        plan = plan_associate(session, collection, query)
-    if dry_run or not plan.total:
-        return plan
     wanted = f"put datasets into the collection {collection!r} of {repository.name}"
 
-    def work(session: Session) -> AssociationPlan:
+    def work(session: Session, *, act: bool) -> AssociationPlan:
         try:
-            return _associate(session, collection, query, act=True)
+            return _associate(session, collection, query, act=act)
         except IntegrityError as error:
             # Somebody else put another dataset in between.  The next try says which one.
             raise RegistryConflictError(wanted, "others changed the same collection") from error
 
-    return change(repository, wanted, work, catalog=catalog)
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _associate(session: Session, name: str, query: Query, *, act: bool) -> AssociationPlan:
@@ -261,12 +263,12 @@ def disassociate(
     RegistryStateError, ExpressionError
         See `plan_disassociate`.
     """
-    with reading(repository, catalog=catalog) as session:
-        plan = plan_disassociate(session, collection, query)
-    if dry_run or not plan.total:
-        return plan
+
+    def work(session: Session, *, act: bool) -> AssociationPlan:
+        return _disassociate(session, collection, query, act=act)
+
     wanted = f"take datasets out of the collection {collection!r} of {repository.name}"
-    return change(repository, wanted, lambda s: _disassociate(s, collection, query, act=True), catalog=catalog)
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _disassociate(session: Session, name: str, query: Query, *, act: bool) -> AssociationPlan:

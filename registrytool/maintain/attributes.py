@@ -17,7 +17,7 @@ from registrytool.models import _Model
 from registrytool.state import ATTRIBUTES, LOG_PREFIX, parse_state, write_attribute
 
 from .collections import suggestion
-from .session import change, reading
+from .session import planned_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,21 +190,19 @@ def set_attribute(
         See `plan_set_attribute`; or the structure would not be what the versions promise, or the versions would
         contradict ``alembic_version``.
     """
-    with reading(repository, catalog=catalog) as session:
+
+    def work(session: Session, *, act: bool) -> AttributeReport:
         report = plan_set_attribute(session, name, value)
-    if dry_run or not report.changed:
+        if act:
+            old = session.recorded
+            write_attribute(session.connection, session.namespace, name, value)
+            session.refresh()
+            if (session.state, session.recorded.universe) != (old.state, old.universe):
+                _check_true(session, name)
         return report
 
-    def work(session: Session) -> AttributeReport:
-        report = plan_set_attribute(session, name, value)
-        old = session.recorded
-        write_attribute(session.connection, session.namespace, name, value)
-        session.refresh()
-        if (session.state, session.recorded.universe) != (old.state, old.universe):
-            _check_true(session, name)
-        return report
-
-    return change(repository, f"set the attribute {name!r} of {repository.name}", work, catalog=catalog)
+    wanted = f"set the attribute {name!r} of {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _check_true(session: Session, name: str) -> None:

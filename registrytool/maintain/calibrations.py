@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -32,7 +32,8 @@ from .collections import CollectionType, ensure_collection, load_collections
 from .dataset_types import load_dataset_types
 from .datasets import format_data_id
 from .find import Query, find_datasets, plan_search
-from .session import change, reading
+from .pieces import chunks
+from .session import planned_change
 from .summaries import ensure_summaries
 from .timespans import Timespan
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from .collections import Collection
     from .dataset_types import DatasetType
     from .find import Dataset
-    from .session import Session
+from .session import Session
 
 #: Rows that one statement carries.
 _PIECE = 2000
@@ -72,6 +73,11 @@ class CalibrationChange:
     added: tuple[Certification, ...]
     removed: tuple[Certification, ...]
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different from before."""
+        return bool(self.added or self.removed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return {
@@ -80,13 +86,6 @@ class CalibrationChange:
             "added": [c.to_dict() for c in self.added],
             "removed": [c.to_dict() for c in self.removed],
         }
-
-
-class _Work(Protocol):
-    """Plans, and does what was planned where ``write`` is true."""
-
-    def __call__(self, session: Session, *, write: bool) -> CalibrationChange:
-        """Plan or act."""
 
 
 def _lock(session: Session, dataset_type: DatasetType) -> None:
@@ -120,9 +119,9 @@ def _conflicts(
     same = sa.and_(*(tags.c[n] == table.c[n] for n in ("dataset_type_id", *dataset_type.dimensions)))
     for span, group in by_span.items():
         query = select_certifications(session, dataset_type, [collection], Choice(valid=span))
-        for start in range(0, len(group), _PIECE):
+        for part in chunks(group, _PIECE):
             # A dataset says its data ID: nothing but identifiers need be sent.
-            ids = [one.dataset_id for one in group[start : start + _PIECE]]
+            ids = [one.dataset_id for one in part]
             matching = query.where(sa.exists().where(same, tags.c.dataset_id.in_(ids)))
             found |= read_certifications(session, dataset_type, matching, names)
     return found
@@ -139,8 +138,7 @@ def _summarize(
 def _insert(session: Session, dataset_type: DatasetType, collection: Collection, new: Sequence[Certification]) -> None:
     """Insert certifications, under the lock; the summaries cover them."""
     table = calibs_table(session, dataset_type)
-    for start in range(0, len(new), _PIECE):
-        part = new[start : start + _PIECE]
+    for part in chunks(new, _PIECE):
         numbers = session.new_ids(table.name, "id", len(part))
         rows = [
             {
@@ -160,22 +158,6 @@ def _check_valid(valid: Timespan) -> None:
     if valid.empty:
         message = "The time of validity is empty: it ends before it begins, or when it begins."
         raise ConfigurationError(message, hint="The begin must be before the end; both lie between 1970 and 2100.")
-
-
-def _run(
-    repository: Repository,
-    wanted: str,
-    work: _Work,
-    catalog: Catalog | None,
-    *,
-    dry_run: bool,
-) -> CalibrationChange:
-    """Plan without changing anything; then, if it is meant, plan again under the lock and do it."""
-    with reading(repository, catalog=catalog) as session:
-        planned = work(session, write=False)
-    if dry_run or not (planned.added or planned.removed):
-        return planned
-    return change(repository, wanted, lambda session: work(session, write=True), catalog=catalog)
 
 
 def certify(
@@ -222,7 +204,7 @@ def certify(
     """
     _check_valid(valid)
 
-    def work(session: Session, *, write: bool) -> CalibrationChange:
+    def work(session: Session, *, act: bool) -> CalibrationChange:
         found = require_calibration_type(session, dataset_type)
         collections = load_collections(session)
         target = collections.get(collection)
@@ -234,7 +216,7 @@ def certify(
         datasets = list(find_datasets(session, search))
         _check_different(found, datasets)
         new = [Certification(collection, found.name, d.data_id, valid, d.id, d.run) for d in datasets]
-        if write:
+        if act:
             target = ensure_collection(session, collection, CollectionType.CALIBRATION)
             _summarize(session, found, target, new)
             _lock(session, found)
@@ -242,11 +224,12 @@ def certify(
             conflicts = _conflicts(session, found, target, new)
             if conflicts:
                 raise _overlap_error(found, collection, conflicts.values())
-            if write:
+            if act:
                 _insert(session, found, target, new)
         return CalibrationChange(collection, collections.get(collection) is None, tuple(new), ())
 
-    return _run(repository, f"certify datasets in {collection}", work, catalog, dry_run=dry_run)
+    wanted = f"certify datasets in {collection}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _check_different(dataset_type: DatasetType, datasets: Sequence[Dataset]) -> None:
@@ -277,11 +260,11 @@ def _change_existing(
 ) -> CalibrationChange:
     """Put other times of validity in the place of those of some certifications."""
 
-    def work(session: Session, *, write: bool) -> CalibrationChange:
+    def work(session: Session, *, act: bool) -> CalibrationChange:
         found = require_calibration_type(session, dataset_type)
         collections = load_collections(session)
         target = collections.require(collection, CollectionType.CALIBRATION)
-        if write:
+        if act:
             _lock(session, found)
         old = read_certifications(
             session, found, select_certifications(session, found, [target], choice), collection_names(collections)
@@ -297,16 +280,16 @@ def _change_existing(
             found_there = [c for number, c in conflicts.items() if number not in removed]
             if found_there or overlaps:
                 raise _overlap_error(found, collection, [*found_there, *overlaps])
-        if write:
-            table, numbers = calibs_table(session, found), list(removed)
-            for start in range(0, len(numbers), _PIECE):
-                session.execute(sa.delete(table).where(table.c.id.in_(numbers[start : start + _PIECE])))
+        if act:
+            table = calibs_table(session, found)
+            for numbers in chunks(removed, _PIECE):
+                session.execute(sa.delete(table).where(table.c.id.in_(numbers)))
             _insert(session, found, target, added)
         return CalibrationChange(
             collection, new_collection=False, added=_sorted(added), removed=_sorted(removed.values())
         )
 
-    return _run(repository, wanted, work, catalog, dry_run=dry_run)
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _sorted(certifications: Iterable[Certification]) -> tuple[Certification, ...]:
@@ -481,14 +464,14 @@ def copy_certifications(
         part = Timespan(max(one.valid.begin_ns, span.begin_ns), min(one.valid.end_ns, span.end_ns))
         return dataclasses.replace(one, collection=target, valid=part)
 
-    def work(session: Session, *, write: bool) -> CalibrationChange:
+    def work(session: Session, *, act: bool) -> CalibrationChange:
         collections = load_collections(session)
         collections.require(source, CollectionType.CALIBRATION)
         into = collections.get(target)
         if into is not None:
             collections.require(target, CollectionType.CALIBRATION)
         types = load_dataset_types(session)
-        if write:
+        if act:
             into = ensure_collection(session, target, CollectionType.CALIBRATION)
             found = list_certifications(session, [source], dataset_types, chosen)
             for name in sorted({one.dataset_type for one in found}):
@@ -503,9 +486,10 @@ def copy_certifications(
                 conflicts = _conflicts(session, types[name], into, new)
                 if conflicts:
                     raise _overlap_error(types[name], target, conflicts.values())
-                if write:
+                if act:
                     _insert(session, types[name], into, new)
             added += new
         return CalibrationChange(target, collections.get(target) is None, tuple(added), ())
 
-    return _run(repository, f"copy certifications to {target}", work, catalog, dry_run=dry_run)
+    wanted = f"copy certifications to {target}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)

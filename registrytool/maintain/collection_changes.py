@@ -21,7 +21,7 @@ from .collections import (
     load_collections,
 )
 from .dataset_types import load_dataset_types
-from .session import change, reading
+from .session import change, planned_change, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,17 +120,15 @@ def create_collection(
     RegistryStateError
         See `plan_create`.
     """
-    with reading(repository, catalog=catalog) as session:
+
+    def work(session: Session, *, act: bool) -> CollectionReport:
         report = plan_create(session, name, type, doc=doc)
-    if dry_run or not report.changed:
+        if act:
+            ensure_collection(session, name, type, doc=doc)
         return report
 
-    def work(session: Session) -> CollectionReport:
-        report = plan_create(session, name, type, doc=doc)
-        ensure_collection(session, name, type, doc=doc)
-        return report
-
-    return change(repository, f"make the collection {name!r} in {repository.name}", work, catalog=catalog)
+    wanted = f"make the collection {name!r} in {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 # -- documenting them -----------------------------------------------------------
@@ -178,18 +176,16 @@ def document_collection(
     RegistryStateError
         There is no such collection.
     """
-    with reading(repository, catalog=catalog) as session:
+
+    def work(session: Session, *, act: bool) -> CollectionReport:
         report = plan_document(session, name, doc)
-    if dry_run or not report.changed:
+        if act:
+            table = session.table("collection")
+            session.execute(sa.update(table).where(table.c.name == name).values(doc=doc or None))
         return report
 
-    def work(session: Session) -> CollectionReport:
-        report = plan_document(session, name, doc)
-        table = session.table("collection")
-        session.execute(sa.update(table).where(table.c.name == name).values(doc=doc or None))
-        return report
-
-    return change(repository, f"document the collection {name!r} of {repository.name}", work, catalog=catalog)
+    wanted = f"document the collection {name!r} of {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 # -- giving them other names ------------------------------------------------------
@@ -244,21 +240,18 @@ def rename_collection(
     RegistryStateError
         See `plan_rename`.
     """
-    with reading(repository, catalog=catalog) as session:
-        report = plan_rename(session, name, new_name)
-    if dry_run or not report.changed:
-        return report
 
-    def work(session: Session) -> CollectionReport:
+    def work(session: Session, *, act: bool) -> CollectionReport:
         report = plan_rename(session, name, new_name)
-        table = session.table("collection")
-        if session.by_name:
+        if act and session.by_name:
             _rename_key(session, name, new_name)
-        else:
+        elif act:
+            table = session.table("collection")
             session.execute(sa.update(table).where(table.c.name == name).values(name=new_name))
         return report
 
-    return change(repository, f"rename the collection {name!r} of {repository.name}", work, catalog=catalog)
+    wanted = f"rename the collection {name!r} of {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _rename_key(session: Session, name: str, new_name: str) -> None:

@@ -21,10 +21,10 @@ from .dataset_types import (
     load_dataset_types,
     require_dataset_type,
 )
-from .session import change, reading
+from .session import planned_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from registrytool.catalog import Catalog
     from registrytool.repository import Repository
@@ -225,17 +225,15 @@ def register_dataset_type(
     RegistryStateError
         See `plan_register`.
     """
-    with reading(repository, catalog=catalog) as session:
+
+    def work(session: Session, *, act: bool) -> DatasetTypeReport:
         report = plan_register(session, name, dimensions, storage_class, is_calibration=is_calibration)
-    if dry_run or not report.changed:
+        if act:
+            ensure_dataset_type(session, name, dimensions, storage_class, is_calibration=is_calibration)
         return report
 
-    def work(session: Session) -> DatasetTypeReport:
-        report = plan_register(session, name, dimensions, storage_class, is_calibration=is_calibration)
-        ensure_dataset_type(session, name, dimensions, storage_class, is_calibration=is_calibration)
-        return report
-
-    return change(repository, f"register the dataset type {name!r} in {repository.name}", work, catalog=catalog)
+    wanted = f"register the dataset type {name!r} in {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 # -- removing ---------------------------------------------------------------------
@@ -296,20 +294,20 @@ def remove_dataset_type(
     RegistryStateError
         See `plan_remove`.
     """
-    if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return plan_remove(session, name)
 
-    def work(session: Session) -> DatasetTypeReport:
+    def work(session: Session, *, act: bool) -> DatasetTypeReport:
         table = session.table("dataset_type")
-        # Nobody can make a dataset of it until this has ended; who has just made one is waited for.
-        session.rows(sa.select(table.c.id).where(table.c.name == name).with_for_update())
+        if act:
+            # Nobody can make a dataset of it until this has ended; who has just made one is waited for.
+            session.rows(sa.select(table.c.id).where(table.c.name == name).with_for_update())
         report = plan_remove(session, name)
-        # Summaries of collections go with the row.
-        session.execute(sa.delete(table).where(table.c.name == name))
+        if act:
+            # Summaries of collections go with the row.
+            session.execute(sa.delete(table).where(table.c.name == name))
         return report
 
-    return change(repository, f"remove the dataset type {name!r} from {repository.name}", work, catalog=catalog)
+    wanted = f"remove the dataset type {name!r} from {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 # -- changing ---------------------------------------------------------------------
@@ -425,25 +423,22 @@ def set_storage_class(
 def _update(
     repository: Repository,
     name: str,
-    plan: Any,
+    plan: Callable[[Session], DatasetTypeReport],
     values: dict[str, str],
     verb: str,
     *,
     catalog: Catalog | None,
     dry_run: bool,
 ) -> DatasetTypeReport:
-    with reading(repository, catalog=catalog) as session:
-        report: DatasetTypeReport = plan(session)
-    if dry_run or not report.changed:
+    def work(session: Session, *, act: bool) -> DatasetTypeReport:
+        report = plan(session)
+        if act:
+            table = session.table("dataset_type")
+            session.execute(sa.update(table).where(table.c.name == name).values(values))
         return report
 
-    def work(session: Session) -> DatasetTypeReport:
-        report: DatasetTypeReport = plan(session)
-        table = session.table("dataset_type")
-        session.execute(sa.update(table).where(table.c.name == name).values(values))
-        return report
-
-    return change(repository, f"{verb} the dataset type {name!r} of {repository.name}", work, catalog=catalog)
+    wanted = f"{verb} the dataset type {name!r} of {repository.name}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 # -- finding what nobody uses -------------------------------------------------------

@@ -19,11 +19,12 @@ from registrytool.errors import RegistryStateError
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
+from .pieces import BATCH, chunks
 from .summaries import ensure_summaries
 from .times import now_ns, tai_to_utc_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from registrytool.progress import Progress
 
@@ -38,8 +39,6 @@ DatasetId = uuid.UUID | int
 
 #: Namespace of identifiers that follow from the data ID (reference of the format, section 3.3).
 _ID_NAMESPACE = uuid.UUID("840b31d9-05cd-5161-b2c8-00d32b280d0f")
-#: How many rows one statement carries.
-BATCH = 5000
 
 
 def uuid7() -> uuid.UUID:
@@ -96,18 +95,6 @@ def parse_ids(session: Session, texts: Iterable[str]) -> list[DatasetId]:
 def format_data_id(data_id: Mapping[str, Any]) -> str:
     """Return a data ID for people: ``instrument='HSC', detector=5``."""
     return ", ".join(f"{name}={value!r}" for name, value in data_id.items()) or "no dimensions"
-
-
-def chunks(items: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
-    """Cut a sequence into pieces.
-
-    Yields
-    ------
-    piece : sequence
-        At most ``size`` items.
-    """
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:

@@ -13,7 +13,8 @@ from registrytool.config import parse_yaml
 from registrytool.errors import ConfigurationError, RegistryStateError
 
 from .collections import insert_missing
-from .datasets import among, chunks
+from .datasets import among
+from .pieces import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

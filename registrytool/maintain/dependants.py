@@ -48,6 +48,11 @@ class DeletePlan:
     dataset_types: Mapping[str, int]
     derived: Mapping[str, int]
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different afterwards."""
+        return self.records > 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return dict(to_plain(self))

@@ -15,12 +15,13 @@ import yaml
 from registrytool.errors import ConfigurationError
 from registrytool.universe import DEFAULT_NAMESPACE
 
+from .pieces import chunks
 from .record_values import REGION, TIMESPAN
 from .times import clipped, format_time, parse_time
 from .timespans import EMPTY, Timespan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from registrytool.universe import Universe
@@ -325,28 +326,17 @@ def write_export(
     number, begun = 0, False
     for element, rows in records:
         first = True
-        for part in _parts_of(rows):
+        for part in chunks(map(_plain, rows), 1000):
             if first:
                 stream.write("" if begun else "data:\n")
                 stream.write(f"- type: dimension\n  element: {element}\n  records:\n")
                 first, begun = False, True
-            text = yaml.dump(part, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+            text = yaml.dump(list(part), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
             stream.write("".join(f"  {line}\n" for line in text.splitlines()))
             number += len(part)
     if not begun:
         stream.write("data: []\n")
     return number
-
-
-def _parts_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-    part: list[dict[str, Any]] = []
-    for row in rows:
-        part.append(_plain(row))
-        if len(part) == 1000:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

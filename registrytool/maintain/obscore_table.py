@@ -15,9 +15,10 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
+from .pieces import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from registrytool.catalog import Catalog
@@ -159,7 +160,7 @@ def check_obscore(session: Session) -> ObsCoreCheck:
     for dataset_type in (types[t] for t in named if t in types):
         source = dataset if column == session.run_column else session.table(dataset_type.tags_table)
         key = source.c.id if source is dataset else source.c.dataset_id
-        for part in _parts(keys):
+        for part in chunks(keys, _PIECE):
             mine = sa.and_(source.c.dataset_type_id == dataset_type.id, source.c[column].in_(part))
             wanted += _count(session, source, mine)
             has_row = sa.exists().where(table.c.registry_dataset_id == key)
@@ -182,11 +183,6 @@ def check_obscore(session: Session) -> ObsCoreCheck:
 
 def _count(session: Session, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> int:
     return int(session.scalar(sa.select(sa.func.count()).select_from(source).where(condition)))
-
-
-def _parts(keys: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(keys), _PIECE):
-        yield keys[start : start + _PIECE]
 
 
 def _places(session: Session, config: Mapping[str, Any]) -> tuple[list[Any], str, tuple[str, ...]]:

@@ -15,10 +15,11 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
-from .datasets import Batches, among, chunks, lock_datasets, move_to_trash, remove_datasets
+from .datasets import Batches, among, lock_datasets, move_to_trash, remove_datasets
 from .datastore import LOCATION
 from .find import plan_search, select_part
 from .idlist import IdList
+from .pieces import chunks
 from .session import change, reading
 
 if TYPE_CHECKING:

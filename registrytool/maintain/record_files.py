@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registrytool.errors import ConfigurationError
 
+from .pieces import chunks
 from .record_text import format_timespan, format_value, parse_record, parse_timespan
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def write_parquet(path: Path, shape: Shape, records: Iterable[Mapping[str, Any]]
     number = 0
     try:
         with arrow.parquet.ParquetWriter(path, schema) as writer:
-            for part in _parts(records):
+            for part in chunks(records, _BATCH):
                 rows = [{n: format_timespan(v) if n == "timespan" else v for n, v in row.items()} for row in part]
                 writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
                 number += len(rows)
@@ -162,14 +163,3 @@ def read_parquet(path: Path, shape: Shape) -> Iterator[dict[str, Any]]:
                     names[n]: parse_timespan(v) if names[n] == "timespan" and v is not None else v
                     for n, v in row.items()
                 }
-
-
-def _parts(records: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    part = []
-    for record in records:
-        part.append(record)
-        if len(part) == _BATCH:
-            yield part
-            part = []
-    if part:
-        yield part

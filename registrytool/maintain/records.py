@@ -15,6 +15,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.models import to_plain
 
 from .overlaps import CommonSkypix, common_skypix, overlap_pixels, sphgeom
+from .pieces import chunks
 from .record_values import REGION, Shape
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _batches(
     """Return conditions that some columns have one of many values, each for a part of the values."""
     wanted = dict.fromkeys(tuple(key) for key in keys)
     if session.dialect == "postgresql" and len(columns) > 1:
-        for part in _parts(list(wanted), _BATCH):
+        for part in chunks(list(wanted), _BATCH):
             yield sa.tuple_(*(table.c[c] for c in columns)).in_(part)
         return
     # SQLite reads the whole table to compare several columns with a list, and looks one column up in an index.
@@ -180,7 +181,7 @@ def _batches(
         groups.setdefault(key[:-1], []).append(key[-1])
     *first, last = (table.c[c] for c in columns)
     for same, values in groups.items():
-        for part in _parts(values, _BATCH):
+        for part in chunks(values, _BATCH):
             yield sa.and_(*(column == value for column, value in zip(first, same, strict=True)), last.in_(part))
 
 
@@ -401,7 +402,7 @@ def apply_records(session: Session, plan: RecordPlan) -> RecordReport:
     pixels = _Pixels(session, shape)
     overlaps = pixels.rows(plan.new)
     overlaps += pixels.rows([dict(zip(shape.key, c.key, strict=True)) | dict(c.after) for c in plan.changes])
-    for part in _parts(plan.new):
+    for part in chunks(plan.new):
         columns = [shape.to_columns(row, session.dialect) for row in part]
         session.connection.execute(_inserting(session, table, skip=plan.skip), columns)
     for change in plan.changes:
@@ -413,11 +414,6 @@ def apply_records(session: Session, plan: RecordPlan) -> RecordReport:
     pixels.forget([c.key for c in plan.changes if REGION in c.after])
     pixels.write(overlaps, skip=plan.skip)
     return RecordReport(plan.element, len(plan.new), len(plan.changes), plan.kept, len(overlaps))
-
-
-def _parts(rows: Sequence[Any], size: int = 5000) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _add_summaries(session: Session, shape: Shape, values: Sequence[Any], *, skip: bool) -> None:
@@ -478,7 +474,7 @@ class _Pixels:
     def write(self, rows: Sequence[Mapping[str, Any]], *, skip: bool) -> None:
         """Insert rows."""
         if self._table is not None:
-            for part in _parts(rows):
+            for part in chunks(rows):
                 self._session.connection.execute(_inserting(self._session, self._table, skip=skip), part)
 
 

@@ -12,7 +12,7 @@ import random
 import time
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -43,6 +43,25 @@ _LONGEST_PATIENCE_S = 10.0
 _AGAIN = int.from_bytes(hashlib.blake2b(b"registrytool again", digest_size=4).digest(), "big", signed=True)
 
 _Result = TypeVar("_Result")
+
+
+class _Plan(Protocol):
+    """What is going to be done, or was done."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different afterwards."""
+
+
+_P = TypeVar("_P", bound=_Plan)
+_P_co = TypeVar("_P_co", bound=_Plan, covariant=True)
+
+
+class Work(Protocol[_P_co]):
+    """An operation in one transaction."""
+
+    def __call__(self, session: Session, *, act: bool) -> _P_co:
+        """Read, check and refuse; then do it, if that is meant."""
 
 
 class Session:
@@ -349,6 +368,36 @@ def change(
             # Not in step with the others.
             time.sleep(random.uniform(0.02, 0.2) * attempt)  # noqa: S311 (no secret)
     raise AssertionError  # pragma: no cover (the last try returns or raises)
+
+
+def planned_change(
+    repository: Repository, wanted: str, work: Work[_P], *, catalog: Catalog | None = None, dry_run: bool = False
+) -> _P:
+    """Plan in a transaction that cannot write; then plan again in one that can, and act.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    wanted : `str`
+        What is going to be done, see `change`.
+    work : callable
+        Plans, and acts where ``act`` is true.
+    catalog : `Catalog`, optional
+        The content.
+    dry_run : `bool`, optional
+        Whether to change nothing.
+
+    Returns
+    -------
+    plan : object
+        What was done; with ``dry_run``, or if it would change nothing, what was planned.
+    """
+    with reading(repository, catalog=catalog) as session:
+        plan = work(session, act=False)
+    if dry_run or not plan.changed:
+        return plan
+    return change(repository, wanted, lambda session: work(session, act=True), catalog=catalog)
 
 
 def _wait_for_others_that_try_again(connection: sa.Connection, database: Database) -> None:

@@ -19,14 +19,15 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, ensure_collection, insert_missing, load_collections
-from .datasets import among, chunks, data_ids_taken, format_data_id, insert_datasets, lock_datasets
+from .datasets import among, data_ids_taken, format_data_id, insert_datasets, lock_datasets
 from .datastore import LOCATION
 from .find import find_datasets, plan_search
-from .session import change, reading
+from .pieces import chunks
+from .session import planned_change
 from .summaries import ensure_summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from registrytool.catalog import Catalog
     from registrytool.progress import Progress
@@ -75,6 +76,11 @@ class TransferPlan:
     def total(self) -> int:
         """Number of datasets."""
         return sum(self.datasets.values())
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different from before."""
+        return self.total > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -252,32 +258,31 @@ def _transfer(
     query: Query,
     run: str,
     verb: str,
-    act: Any,
+    write: Callable[[Session, DatasetType, Collection, Sequence[Dataset]], None],
     catalog: Catalog | None,
     progress: Progress | None,
     *,
     dry_run: bool,
 ) -> TransferPlan:
-    with reading(repository, catalog=catalog) as session:
-        plan = plan_transfer(session, query, run)
-    if dry_run or not plan.total:
-        return plan
     told = progress or NullProgress()
 
-    def work(session: Session) -> TransferPlan:
+    def work(session: Session, *, act: bool) -> TransferPlan:
         found = plan_transfer(session, query, run)
+        if not act:
+            return found
         assert found.search is not None  # noqa: S101 (a plan that was just made has it)
         into = ensure_collection(session, run, CollectionType.RUN)
         types = {part.dataset_type.name: part.dataset_type for part in found.search.parts}
         done = 0
         # All are read before the first is written: what is found must not depend on what was moved already.
         for name, piece in list(_pieces(session, found.search, run)):
-            act(session, types[name], into, piece)
+            write(session, types[name], into, piece)
             done += len(piece)
             told.rows("dataset", done, found.total)
         return found
 
-    return change(repository, f"{verb} datasets of {repository.name} into {run}", work, catalog=catalog)
+    wanted = f"{verb} datasets of {repository.name} into {run}"
+    return planned_change(repository, wanted, work, catalog=catalog, dry_run=dry_run)
 
 
 def _move(session: Session, dataset_type: DatasetType, into: Collection, piece: Sequence[Dataset]) -> None:
