@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
@@ -123,8 +122,8 @@ def check_client(
     catalog : `Catalog`
         The content.
     postgresql_url : `str`, optional
-        A database in which namespaces may be made, with the extension btree_gist; they are dropped again.  Without it
-        only SQLite is used.
+        An empty database with the extension btree_gist, which the registries are made in.  Without it only SQLite is
+        used.
     progress : `Progress`, optional
         Is told what happens.
 
@@ -143,17 +142,12 @@ def check_client(
     url = database_url(postgresql_url).render_as_string(hide_password=False) if postgresql_url else None
     progress.phase(f"Making registries with the client of {python}")
     with tempfile.TemporaryDirectory(prefix="registrytool-client-") as folder:
-        prefix = f"registrytool_client_{secrets.token_hex(4)}"
-        try:
-            client, made = _run(python, Path(folder), url, prefix)
-            judge = _Judge(catalog, url)
-            registries = []
-            for number, item in enumerate(made):
-                progress.step_started(f"{item['name']} ({item['dialect']})", number + 1, len(made))
-                registries.append(judge.look(item))
-        finally:
-            if url is not None:
-                _drop_namespaces(url, prefix)
+        client, made = _run(python, Path(folder), url)
+        judge = _Judge(catalog, url)
+        registries = []
+        for number, item in enumerate(made):
+            progress.step_started(f"{item['name']} ({item['dialect']})", number + 1, len(made))
+            registries.append(judge.look(item))
     return ClientReport(client["version"], str(python), tuple(registries), tuple(judge.notes(client["version"])))
 
 
@@ -209,10 +203,10 @@ def find_python(path: str | Path) -> Path:
     return Path(interpreter)
 
 
-def _run(python: Path, folder: Path, url: str | None, prefix: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _run(python: Path, folder: Path, url: str | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Let the client make its registries."""
     output = folder / "output.jsonl"
-    options = {"folder": str(folder), "output": str(output), "postgresql": url, "prefix": prefix}
+    options = {"folder": str(folder), "output": str(output), "postgresql": url}
     # The options may hold a password, which the list of processes must not show.
     environment = {**os.environ, "REGISTRYTOOL_CLIENT_OPTIONS": json.dumps(options), "PYTHONSAFEPATH": "1"}
     try:
@@ -237,15 +231,6 @@ def _run(python: Path, folder: Path, url: str | None, prefix: str) -> tuple[dict
         raise ConfigurationError(message, hint="Install lsst-daf-butler in it, or name another one.")
     first, *rest = (json.loads(line) for line in lines)
     return first, rest
-
-
-def _drop_namespaces(url: str, prefix: str) -> None:
-    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-    query = sa.text("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, :prefix)")
-    with engine.connect() as connection:
-        for name in connection.scalars(query, {"prefix": prefix}).all():
-            connection.exec_driver_sql(f"DROP SCHEMA {connection.dialect.identifier_preparer.quote(name)} CASCADE")
-    engine.dispose()
 
 
 # -- judging what it made -----------------------------------------------------

@@ -4,10 +4,9 @@ Run in the Python of the client (``lsst-daf-butler`` 25.2023.600 and newer), fro
 registrytool: it may use nothing but the standard library and the client.  What to do is told by an environment
 variable, since command lines are seen by everybody and a URL may hold a password; it holds a JSON object::
 
-    {"folder": ..., "output": ..., "postgresql": URL or null, "prefix": ...}
+    {"folder": ..., "output": ..., "postgresql": URL or null}
 
-``folder`` gets one repository for each configuration and database, ``prefix`` begins the names of the namespaces on
-PostgreSQL.  ``output`` gets one JSON object in each line: first the client, then each registry as it is made.
+``folder`` gets one repository for each configuration and database; on PostgreSQL each has a namespace.  ``output`` gets one JSON object in each line: first the client, then each registry as it is made.
 """
 
 from __future__ import annotations
@@ -183,7 +182,7 @@ def main(options: dict[str, Any]) -> None:
                 # A dot in the name of a folder would make several clients take it for a file.
                 folder = f"{options['folder']}/{dialect}_{number}"
                 url = options["postgresql"] if dialect == "postgresql" else None
-                namespace = f"{options['prefix']}_{number}" if dialect == "postgresql" else None
+                namespace = f"registry_{number}" if dialect == "postgresql" else None
                 answer = {"name": configuration["name"], "dialect": dialect, "folder": folder, "namespace": namespace}
                 answer.update(error=None, old=bool(configuration.get("old")))
                 errors = Path(f"{folder}.error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from registrytool.errors import ConfigurationError, ContentError
@@ -106,9 +107,9 @@ def check_client_against(
     client : `str` or `pathlib.Path`
         Python interpreter or executable of the client.
     postgresql_url : `str`, optional
-        A database in which the client may make registries.
+        URL of a PostgreSQL server in which databases may be made.  Without it only SQLite is used.
     require_postgresql : `bool`, optional
-        Whether PostgreSQL must be tried too.
+        Whether PostgreSQL must be tried too; without a URL the programs on this machine are run.
     progress : `Progress`, optional
         Is told what happens.
 
@@ -122,18 +123,21 @@ def check_client_against(
     Raises
     ------
     ConfigurationError
-        There is no such client, or PostgreSQL is required and no URL is given.
+        There is no such client, or PostgreSQL is wanted and cannot be had.
     """
     from .client import check_client
     from .rules import unknown_client
+    from .server import start_server
 
-    if require_postgresql and postgresql_url is None:
-        message = "A client needs the URL of a PostgreSQL database."
-        raise ConfigurationError(message, hint="Name it with --postgresql.")
     subject = Subject(content)
     rules = [(name, rule) for name, rule in all_rules() if rule.CODE == unknown_client.CODE]
     run = _Run(subject, rules, progress or NullProgress())
-    made = check_client(client, subject.catalog, postgresql_url=postgresql_url, progress=progress)
+    with contextlib.ExitStack() as stack:
+        url = None
+        if require_postgresql or postgresql_url is not None:
+            server = stack.enter_context(start_server(postgresql_url))
+            url = server.make().render_as_string(hide_password=False)
+        made = check_client(client, subject.catalog, postgresql_url=url, progress=progress)
     for name, rule in rules:
         run.take(name, rule, list(unknown_client.of_client(subject, made)))
     run.notes.extend(made.notes)

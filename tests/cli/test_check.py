@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+import sqlalchemy as sa
 
 from registrytool.check.lock import release
 from registrytool.check.rules import all_rules
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.places import Run
+    from tests.support.postgres import PostgresServer
 
 LOCK = "schemas/schemas.lock"
 WAIVERS = "schemas/waivers.yaml"
@@ -317,9 +319,34 @@ def test_what_a_client_makes_can_be_waived(toy: Broken, run: Run) -> None:
     assert run("--quiet", "check", "--content", "toy", "--static").exit_code == 0
 
 
+@pytest.mark.postgresql
+def test_a_client_gets_an_empty_database(
+    toy: Broken, run: Run, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from registrytool.check.client import ClientReport
+
+    urls: list[str] = []
+
+    def make(*_: object, postgresql_url: str, **__: object) -> ClientReport:
+        engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            extensions = connection.scalars(sa.text("SELECT extname FROM pg_extension")).all()
+        assert "btree_gist" in extensions
+        urls.append(postgresql_url)
+        return ClientReport("lsst-daf-butler 31", "/client/python", ())
+
+    monkeypatch.setattr("registrytool.check.client.check_client", make)
+    words = ["--quiet", "check", "--content", "toy", "--client", "python", "--postgresql", postgres.admin_url]
+    assert run(*words).exit_code == 0
+    (url,) = urls
+    assert sa.make_url(url).database != sa.make_url(postgres.admin_url).database
+    with pytest.raises(sa.exc.OperationalError, match="does not exist"):
+        sa.create_engine(url, poolclass=sa.NullPool).connect()
+
+
 @pytest.mark.usefixtures("client")
-def test_a_client_on_postgresql_needs_an_address(toy: Broken, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REGISTRYTOOL_TEST_POSTGRES_URL", raising=False)
-    outcome = run("check", "--content", "toy", "--client", "python", "--require-postgresql")
+def test_a_client_without_the_server_that_is_wanted_is_refused(toy: Broken, run: Run) -> None:
+    words = ["check", "--content", "toy", "--client", "python", "--postgresql", "postgresql://localhost:1/x"]
+    outcome = run(*words)
     assert outcome.exit_code == 2
-    assert "A client needs the URL of a PostgreSQL database." in outcome.stderr
+    assert "There is no PostgreSQL server to check with: " in outcome.stderr

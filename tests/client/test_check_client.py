@@ -42,8 +42,8 @@ def made_once(
 
     run = module._run
 
-    def run_for_default(python: Path, folder: Path, url: str | None, prefix: str) -> Any:
-        first, made = run(python, folder, url, prefix)
+    def run_for_default(python: Path, folder: Path, url: str | None) -> Any:
+        first, made = run(python, folder, url)
         return first, made[:1]
 
     program = tmp_path_factory.mktemp("program") / "client_program.py"
