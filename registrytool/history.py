@@ -40,6 +40,16 @@ if TYPE_CHECKING:
     from .config import Content
 
 
+#: Of a change in several steps: new things beside the old ones, and the old ones gone.
+PHASES = ("expand", "contract")
+#: Variables of a script that are read, its functions included.
+VARIABLES = (
+    *("revision", "down_revision", "branch_labels", "depends_on", "component", "implementation", "version", "origin"),
+    *("needs", "options", "required_options", "loses", "irreversible", "brings", "configuration", "content"),
+    *("changes", "drops", "closed", "phase", "computes", "new_keys", "upgrade", "downgrade"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One script: the step to a version.
@@ -173,7 +183,7 @@ def read_revision(path: Path) -> Revision:
             component,
             target,
             bool(getattr(module, "origin", False)),
-            not hasattr(module, "irreversible"),
+            hasattr(module, "downgrade") and not hasattr(module, "irreversible"),
             getattr(module, "needs", {}),
             options,
             tuple(getattr(module, "required_options", ())),

@@ -6,7 +6,8 @@ variable, since command lines are seen by everybody and a URL may hold a passwor
 
     {"folder": ..., "output": ..., "postgresql": URL or null}
 
-``folder`` gets one repository for each configuration and database; on PostgreSQL each has a namespace.  ``output`` gets one JSON object in each line: first the client, then each registry as it is made.
+``folder`` gets one repository for each configuration and database; on PostgreSQL each has a namespace.  ``output`` gets
+one JSON object in each line: first the client, then each registry as it is made.
 """
 
 from __future__ import annotations

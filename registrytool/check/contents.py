@@ -86,22 +86,22 @@ def not_restored(up: Passage, back: Passage) -> Iterator[tuple[str, str, str]]:
             yield table, "*", f"the rows of {table} are mixed up"
 
 
-def lost_by_down(down: Passage) -> Iterator[str]:
-    """List columns and tables with values that a way down does without."""
+def lost_by_down(down: Passage) -> Iterator[tuple[str, str]]:
+    """List tables, and what of them that has values a way down does without."""
     for table, old in down.start.items():
         new = down.end.get(table)
         if table == _ATTRIBUTES:
             continue
         if new is None:
             if old.rows:
-                yield table
+                yield table, table
             continue
         for column in old.columns:
             name = down.renames.get((table, column), column)
             if name not in new.columns and any(value != (None,) for value in old.of([column])):
-                yield f"{table}.{column}"
+                yield table, f"{table}.{column}"
         if len(new.rows) < len(old.rows):
-            yield f"rows of {table}"
+            yield table, f"rows of {table}"
 
 
 def attribute_traces(

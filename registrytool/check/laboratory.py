@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .trial import Trial
 
 #: PostgreSQL schema of the registries.
-NAMESPACE = "registry"
+NAMESPACE = "the registry"
 
 
 class Laboratory:

@@ -99,19 +99,12 @@ class Filler:
         """Let sequences go on after the rows, as they would if a client had inserted them."""
         if connection.dialect.name != "postgresql":
             return
-        # Not the one of the connection, which doubles percent signs for the driver.
-        prepare = DIALECTS["postgresql"].identifier_preparer
         for table in self.metadata.sorted_tables:
             for column in table.columns:
                 if column.info.get("sequence"):
-                    name = shrink(f"{table.name}_seq_{column.name}", "postgresql")
-                    quoted = (
-                        f"{prepare.quote_schema(table.schema)}.{prepare.quote(name)}"
-                        if table.schema
-                        else prepare.quote(name)
-                    )
                     highest = sa.select(sa.func.max(column)).scalar_subquery()
-                    connection.execute(sa.select(sa.func.setval(quoted, highest)).where(highest.is_not(None)))
+                    name = sequence_of(column)
+                    connection.execute(sa.select(sa.func.setval(name, highest)).where(highest.is_not(None)))
 
     def add(self, connection: sa.Connection, name: str, given: Row) -> Row:
         """Insert one row of which some values are given, and the rows that it refers to.
@@ -305,6 +298,14 @@ def _text(plain: str, i: int, length: int | None) -> str:
     if i % 4 == 3:
         return f"{i}'\"é%s:x;--\\日本 {plain}"[:length]
     return plain[:length]
+
+
+def sequence_of(column: sa.Column[Any]) -> str:
+    """Return the name of the sequence of a column of PostgreSQL, quoted, as SQL has it."""
+    # Not the preparer of a connection, which doubles percent signs for the driver.
+    prepare = DIALECTS["postgresql"].identifier_preparer
+    name = prepare.quote(shrink(f"{column.table.name}_seq_{column.name}", "postgresql"))
+    return f"{prepare.quote_schema(column.table.schema)}.{name}" if column.table.schema else name
 
 
 # -- whole registries ---------------------------------------------------------

@@ -28,7 +28,7 @@ _DYNAMIC = ("RT3", "RT4")
 _NEVER_WAIVED = "RT5"
 #: Rules about the merge of branches (``--against``), and about clients (``--client``).
 _OF_BRANCHES, _OF_CLIENTS = "RT6", "RT7"
-_BROKEN, _UNUSED = "broken_content", "unused_waiver"
+_BROKEN, _UNUSED, _BROAD = "broken_content", "unused_waiver", "broad_waiver"
 
 
 def check_content(
@@ -262,12 +262,16 @@ class _Run:
             return None
         return next((w for w in self._waivers if w.in_force and w.covers(finding)), None)
 
+    def _known(self, name: str) -> Any:
+        """Return a chosen rule by name, with what it has besides `Rule`."""
+        return next((rule for other, rule in self.rules if other == name), None)
+
     def report(self, databases: tuple[str, ...]) -> Report:
         """Return what was found, unused waivers included."""
         in_force = tuple(w for w in self._waivers if w.in_force)
-        rule = next((rule for name, rule in self.rules if name == _UNUSED), None)
-        if rule is not None:
-            unused: Any = getattr(rule, "unused")  # noqa: B009 (the one rule that has it)
+        if (rule := self._known(_BROAD)) is not None:
+            self._findings.extend(rule.broad(self.subject, self._waived))
+        if (rule := self._known(_UNUSED)) is not None:
             ran = self._ran
             if self.subject.unreleased:
                 # What the rules about steps would find in those that were not run is not known.
@@ -280,7 +284,7 @@ class _Run:
                 for w in in_force
                 if w not in self._used and (everything or w.rule in ran or (w.rule and w.rule not in known))
             )
-            self._findings.extend(unused(self.subject, idle))
+            self._findings.extend(rule.unused(self.subject, idle))
         return Report(
             str(self.subject.content.root),
             tuple(rule.CODE for name, rule in self.rules if name in self._ran),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registrytool.history import Revision
+    from registrytool.models import Difference
 
     from .model import Subject
     from .trial import Emitted, Trial
@@ -68,6 +69,12 @@ def findings(rule: str, code: str, good_way: str, subject: Subject, said: Iterab
             line_of(revision.path, "downgrade" if first.down else "upgrade"),
             good_way,
         )
+
+
+def exact(difference: Difference) -> str:
+    """Return a difference as a waiver names it: what it is about, and from what to what."""
+    what = " ".join(part for part in (difference.table, difference.kind, difference.name, difference.aspect) if part)
+    return f"{what}: {difference.expected} -> {difference.found}"
 
 
 def line_of(path: Path, function: str) -> int:

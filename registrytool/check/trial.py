@@ -38,6 +38,8 @@ from registrytool.universe import Universe
 from .expectations import Case, insert_case, read_cases, wrong_rows
 from .lock import read_lock
 from .rows import Filler, Row, TableContent, read_content, register_types, usual_groups
+from .statements import changed_tables, single_statements
+from .traces import new_traces, read_traces, sequences_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,7 +102,9 @@ class Passage:
     keys : `set` [`tuple` [`str`, `str`]]
         Tables and columns that get their values from another table: keys, if the step declares that it replaces some.
     asked_loss : `bool`
-        Whether the step asked before it lost something.
+        Whether a question of the step found what would be lost.
+    asked : `set` [`str`]
+        Tables that the step asked about before it lost something.
     emitted : `list` [`Emitted`]
         The statements.
     """
@@ -113,6 +117,7 @@ class Passage:
     renames: dict[tuple[str, str], str] = field(default_factory=dict)
     keys: set[tuple[str, str]] = field(default_factory=set)
     asked_loss: bool = False
+    asked: set[str] = field(default_factory=set)
     emitted: list[Emitted] = field(default_factory=list)
     start: Content = field(default_factory=dict)
     end: Content = field(default_factory=dict)
@@ -436,14 +441,20 @@ def _pass(
             after = run.snapshot_after(planned, before)
             if contents and not recorded:
                 passage.start = read_content(connection, database.namespace)
+            traces = read_traces(connection, database.namespace)
+            connection.exec_driver_sql("SAVEPOINT registrytool_step")
             if recorded:
                 _execute_script(connection, catalog, planned, before, after, options, database.dialect)
             else:
                 _execute(connection, catalog, planned, before, after, options, passage, database.namespace)
+            _require_transaction(connection)
             # The versions are recorded as the runner does it.
             run.record(connection, planned, after)
             found = read_structure(connection, database.namespace)
             passage.differences = [d for d in differences(after.structure, found) if d.name != STAMPS]
+            if not passage.differences:
+                passage.differences += new_traces(traces, read_traces(connection, database.namespace))
+                passage.differences += sequences_behind(connection, after.metadata)
             if contents:
                 passage.end = read_content(connection, database.namespace)
             if database.dialect == "sqlite":
@@ -456,6 +467,15 @@ def _pass(
     except Exception as error:  # noqa: BLE001 (whatever a script does wrong is a finding)
         passage.error = _said(error)
     return passage
+
+
+def _require_transaction(connection: sa.Connection) -> None:
+    """Raise unless everything that a step did can still be taken back."""
+    try:
+        connection.exec_driver_sql("RELEASE SAVEPOINT registrytool_step")
+    except sa.exc.DBAPIError as error:
+        message = "it ends the transaction, so that a later failure would not take back what it did"
+        raise ContentError(message) from error
 
 
 class _RefusedError(RegistryToolError):
@@ -534,6 +554,7 @@ class _ObservedStep(Step):
 
     def refuse_loss(self, rows: sa.Select[Any], what: str) -> None:
         """Note that the step asks before it loses something."""
+        self.passage.asked |= {t.name for t in visitors.iterate(rows) if isinstance(t, sa.TableClause)}
         if self.fetch(rows.limit(1)):
             self.passage.asked_loss = True
         super().refuse_loss(rows, what)
@@ -545,10 +566,8 @@ class _ObservedStep(Step):
             name = str(getattr(statement.table, "name", ""))
             # Tables that the step makes for itself alone are its own affair.
             self.passage.fills.update({(name, "*")} if name in ours else ())
-        elif match := re.match(
-            r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([\w.\"]+)", str(statement), re.IGNORECASE
-        ):
-            self.passage.fills.add((match[1].rpartition(".")[2].strip('"'), "*"))
+        else:
+            self.passage.fills.update((name, "*") for name in changed_tables(str(statement)) if name in ours)
         super().execute(statement)
 
     def reshape(self, *, fill: Any = None, renames: Any = None, sources: Any = None) -> None:
@@ -598,6 +617,7 @@ class _Watcher:
         self._namespace = namespace
         self._tables = tables
         self._emitted = emitted
+        self._bound = 0
         self._seen = self._look()
 
     def fetch(self, statement: Any) -> Sequence[Any]:
@@ -634,10 +654,12 @@ class _Watcher:
         finally:
             sa.event.remove(self._connection, "before_cursor_execute", listen)
         for text in sent:
-            now = self._look() if _DDL.match(text) else self._seen
-            rewritten = {t for t, file in now.files.items() if self._seen.files.get(t, file) != file}
-            locks = now.locks - self._seen.locks
-            self._emitted.append(Emitted(text, locks, frozenset(rewritten), now.timeout, proved))
+            pieces = list(single_statements(text))
+            now = self._look() if any(map(_DDL.match, pieces)) else self._seen
+            rewritten = frozenset(t for t, file in now.files.items() if self._seen.files.get(t, file) != file)
+            # What they do is known of all that are sent at once.
+            first = Emitted(pieces[0], now.locks - self._seen.locks, rewritten, now.timeout, proved)
+            self._emitted += (first, *(Emitted(piece, proved=proved) for piece in pieces[1:]))
             self._seen = now
 
     def _look(self) -> _Seen:
@@ -646,7 +668,10 @@ class _Watcher:
             return _Seen(frozenset(), {}, timeout=True)
         rows = self._connection.execute(_LOOK, {"namespace": self._namespace}).all()
         ours = [row for row in rows if row.relname in self._tables]
-        timeout = self._connection.scalar(sa.text("SELECT current_setting('lock_timeout')")) != "0"
+        waiting = self._connection.scalar(_WAITING)
+        # No longer than the runner waits.
+        self._bound = self._bound or waiting
+        timeout = 0 < waiting <= self._bound
         return _Seen(
             frozenset((row.relname, row.mode) for row in ours if row.mode is not None),
             {row.relname: row.file for row in ours},
@@ -678,6 +703,7 @@ _LOOK = sa.text(
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "WHERE n.nspname = :namespace AND c.relkind = 'r'"
 )
+_WAITING = sa.text("SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout'".replace("::", r"\:\:"))
 _CHECKS = sa.text(
     "SELECT c.relname, pg_get_constraintdef(k.oid) AS definition FROM pg_constraint AS k "
     "JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "

@@ -25,8 +25,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 _INDEX = re.compile(
-    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?P<how>CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
-    rf"(?P<name>\"[^\"]+\"|\S+)\s+ON\s+(?:ONLY\s+)?{NAME}",
+    rf"\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?P<how>CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"(?P<name>\"[^\"]+\"|\S+)\s+ON\s+(?:ONLY\s+)?|REINDEX\s+TABLE\s+){NAME}",
     re.IGNORECASE,
 )
 
@@ -38,5 +38,6 @@ def _said(subject: Subject) -> Iterator[Said]:
             continue
         table = bare(match["table"])
         if existed(trial, table) and size(subject, table) == "big":
-            message = f"The step to {trial.edge.end} keeps writers from {table} while it builds {bare(match['name'])}"
-            yield Said(trial, message, f"index {bare(match['name'])}")
+            index = bare(match["name"]) if match["name"] else "all of its indexes"
+            message = f"The step to {trial.edge.end} keeps writers from {table} while it builds {index}"
+            yield Said(trial, message, f"index {index}")

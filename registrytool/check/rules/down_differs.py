@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registrytool.check.contents import attribute_traces
-from registrytool.check.steps import Said, findings, trials
+from registrytool.check.steps import Said, exact, findings, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,7 @@ def _said(subject: Subject) -> Iterator[Said]:
         for passage in (trial.back, trial.down):
             for difference in passage.differences if passage is not None and passage.done else ():
                 message = f"After the step down from {trial.edge.end}: {difference}"
-                what = f"{difference.table} {difference.kind} {difference.name} {difference.aspect}"
-                yield Said(trial, message, what, down=True)
+                yield Said(trial, message, exact(difference), down=True)
         if trial.up is not None and trial.back is not None and trial.back.sound:
             for name in attribute_traces(trial.edge.end.component, trial.up.start, trial.back.end):
                 message = f"The step down from {trial.edge.end} leaves the attribute {name} other than it was"

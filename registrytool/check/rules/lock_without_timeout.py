@@ -30,5 +30,5 @@ def _said(subject: Subject) -> Iterator[Said]:
     for trial, statement in emitted(subject):
         for table, mode in sorted(statement.locks):
             if mode in _STRONG and not statement.timeout:
-                message = f"The step to {trial.edge.end} waits for a lock on {table} for as long as it takes"
+                message = f"The step to {trial.edge.end} waits for a lock on {table} longer than the runner does"
                 yield Said(trial, message, f"lock {table}")

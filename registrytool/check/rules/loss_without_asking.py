@@ -30,9 +30,11 @@ def _said(subject: Subject) -> Iterator[Said]:
         if down is None or not down.sound:
             continue
         lost = list(lost_by_down(down))
-        if lost and not down.asked_loss:
-            message = f"The step down from {trial.edge.end} loses {', '.join(lost)} without asking"
-            yield Said(trial, message, f"loses {', '.join(lost)}", down=True)
-        elif lost and not trial.edge.revision.loses:
-            message = f"The step down from {trial.edge.end} loses {', '.join(lost)} and does not say so in loses"
-            yield Said(trial, message, f"does not say that it loses {', '.join(lost)}", down=True)
+        asked = down.asked if down.asked_loss else ()
+        if unasked := ", ".join(what for table, what in lost if table not in asked):
+            message = f"The step down from {trial.edge.end} loses {unasked} without asking"
+            yield Said(trial, message, f"loses {unasked}", down=True)
+        elif lost and not (trial.edge.revision.loses or "").strip():
+            everything = ", ".join(what for _, what in lost)
+            message = f"The step down from {trial.edge.end} loses {everything} and does not say so in loses"
+            yield Said(trial, message, f"does not say that it loses {everything}", down=True)

@@ -23,7 +23,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         if revision.target is None or revision.origin:
             continue
         downgrade, reason = script.function("downgrade"), getattr(script.module, "irreversible", None)
-        if revision.reversible and downgrade is None:
+        stated = hasattr(script.module, "irreversible")
+        if downgrade is None and not stated:
             yield find(
                 "The step has neither a downgrade nor a reason why there is none (irreversible).",
                 script.path,
@@ -31,7 +32,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 about=revision.target,
                 difference="no downgrade",
             )
-        elif not revision.reversible and not (isinstance(reason, str) and reason.strip()):
+        elif stated and not (isinstance(reason, str) and reason.strip()):
             yield find(
                 "irreversible does not say why there is no way back.",
                 script.path,
@@ -39,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 about=revision.target,
                 difference="no reason",
             )
-        elif not revision.reversible and downgrade is not None:
+        elif stated and downgrade is not None:
             yield find(
                 "The step has a downgrade, but says that there is no way back (irreversible).",
                 script.path,

@@ -9,6 +9,7 @@ from registrytool.check.steps import Said, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from registrytool.check.expectations import Case
     from registrytool.check.model import Finding, Subject
 
 CODE = "RT307"
@@ -37,10 +38,23 @@ def _said(subject: Subject) -> Iterator[Said]:
         for passage, down in ((trial.up, False), (trial.back, True)):
             if passage is None or not passage.fills:
                 continue
-            tested = {t for case in trial.cases if case.up is not down for t in (*case.after, *case.before)}
-            # Tables that are gone at the end only served to get there.
-            lasting = {t for t, _ in passage.fills if t in passage.start or t in passage.end}
-            for table in sorted(lasting - tested):
-                way = "down from" if down else "up to"
-                message = f"The way {way} {trial.edge.end} computes values of {table}, and no test data says which"
-                yield Said(trial, message, f"{'down' if down else 'up'} {table}", down)
+            cases = [case for case in trial.cases if case.up is not down]
+            for table, column in sorted(passage.fills):
+                # Tables that are there neither before nor after only serve to get there.
+                lasts = table in passage.start or table in passage.end
+                if lasts and not any(_tests(case, table, column, gone=table not in passage.end) for case in cases):
+                    way = "down from" if down else "up to"
+                    what = table if column == "*" else f"{table}.{column}"
+                    message = f"The way {way} {trial.edge.end} computes values of {what}, and no test data says which"
+                    yield Said(trial, message, f"{'down' if down else 'up'} {what}", down)
+
+
+def _tests(case: Case, table: str, column: str, *, gone: bool) -> bool:
+    """Whether test data has rows of a table, and says which values of a column come out."""
+    before, after = case.before.get(table), case.after.get(table)
+    if gone:
+        return before is not None and bool(before.rows)
+    if after is None or column == "*":
+        return after is not None
+    # A timespan is one value, whatever columns hold it.
+    return bool(after.rows) and (column in after.columns or ("timespan" in column and "timespan" in after.columns))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from registrytool.check.contents import changed_by_up, not_restored
 from registrytool.check.steps import Said, declared, findings, trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from registrytool.check.model import Finding, Subject
+    from registrytool.check.rows import TableContent
+    from registrytool.check.trial import Trial
 
 CODE = "RT304"
 SUMMARY = "A step keeps all rows and values but those that it declares."
@@ -40,3 +43,30 @@ def _said(subject: Subject) -> Iterator[Said]:
             if column not in revision.drops.get(table, ()) and "*" not in revision.drops.get(table, ()):
                 message = f"Up to {trial.edge.end} and down again {what}, and the step does not declare it"
                 yield Said(trial, message, f"{table}.{column} after up and down", down=True)
+    yield from _of_nothing(subject)
+
+
+def _of_nothing(subject: Subject) -> Iterator[Said]:
+    """Say of what is declared that there is no such thing: it is misspelt, and the next mistake would be covered."""
+    of_steps: dict[str, list[Trial]] = {}
+    for trial in trials(subject):
+        of_steps.setdefault(trial.edge.revision.id, []).append(trial)
+    for found in of_steps.values():
+        ways = [t.up for t in found if t.up is not None]
+        if not all(up.sound for up in ways):
+            continue
+        there = [(table, c) for up in ways for content in (up.start, up.end) for table, c in _columns(content)]
+        trial = found[0]
+        for name in ("changes", "drops"):
+            for pattern, columns in getattr(trial.edge.revision, name).items():
+                for column in columns:
+                    if not any(fnmatchcase(table, pattern) and column in ("*", c) for table, c in there):
+                        message = (
+                            f"The step to {trial.edge.end} declares {name} of {pattern}.{column}, which is not there"
+                        )
+                        yield Said(trial, message, f"{name} {pattern}.{column}")
+
+
+def _columns(content: Mapping[str, TableContent]) -> Iterator[tuple[str, str]]:
+    for table, rows in content.items():
+        yield from ((table, column) for column in rows.columns)

@@ -30,17 +30,17 @@ def _said(subject: Subject) -> Iterator[Said]:
     for trial in trials(subject):
         name = trial.edge.end
         if trial.problem is not None:
-            yield Said(trial, f"The step to {name} cannot be tried: {trial.problem}".rstrip("."), "cannot be tried")
+            what = f"cannot be tried: {trial.problem}".rstrip(".")
+            yield Said(trial, f"The step to {name} {what}", what)
         for passage, down in ((trial.up, False), (trial.back, True), (trial.down, True)):
             what = f"The way {'down from' if down else 'up to'} {name}"
             if passage is None:
                 continue
             if passage.error is not None:
-                yield Said(
-                    trial, f"{what} fails: {passage.error}".rstrip("."), f"{'down' if down else 'up'} fails", down
-                )
+                message = f"{what} fails: {passage.error}".rstrip(".")
+                yield Said(trial, message, f"{'down' if down else 'up'} fails: {passage.error}", down)
             elif passage.refused is not None and passage is not trial.down:
                 message = f"{what} refuses content that is permitted: {passage.refused}".rstrip(".")
-                yield Said(trial, message, f"{'down' if down else 'up'} refuses", down)
+                yield Said(trial, message, f"{'down' if down else 'up'} refuses: {passage.refused}", down)
             for keys in passage.dangling:
                 yield Said(trial, f"{what} leaves rows that refer to nothing: {keys}", f"dangling {keys}", down)

@@ -24,7 +24,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from findings(_RULE, CODE, GOOD_WAY, subject, _said(subject))
 
 
-_CHANGE = re.compile(rf"\s*(?:UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?{NAME}", re.IGNORECASE)
+#: At the beginning, after WITH or in it.
+_CHANGE = re.compile(rf"(?:^|[()])\s*(?:UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s+(?:ONLY\s+)?{NAME}", re.IGNORECASE)
 #: What limits a statement to some rows.
 _BOUND = re.compile(r"\b(LIMIT|BETWEEN|CTID)\b", re.IGNORECASE)
 
@@ -32,10 +33,10 @@ _BOUND = re.compile(r"\b(LIMIT|BETWEEN|CTID)\b", re.IGNORECASE)
 def _said(subject: Subject) -> Iterator[Said]:
     for dialect in ("postgresql", "sqlite"):
         for trial, statement in emitted(subject, dialect):
-            match = _CHANGE.match(statement.sql)
-            if match is None or _BOUND.search(statement.sql):
+            if _BOUND.search(statement.sql):
                 continue
-            table = bare(match["table"])
-            if existed(trial, table) and size(subject, table) == "big":
-                message = f"The step to {trial.edge.end} changes rows of {table} in one statement without a bound"
-                yield Said(trial, message, f"update {table}")
+            for match in _CHANGE.finditer(statement.sql):
+                table = bare(match["table"])
+                if existed(trial, table) and size(subject, table) == "big":
+                    message = f"The step to {trial.edge.end} changes rows of {table} in one statement without a bound"
+                    yield Said(trial, message, f"update {table}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.steps import Said, findings, trials
+from registrytool.check.steps import Said, exact, findings, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,4 +29,4 @@ def _said(subject: Subject) -> Iterator[Said]:
     for trial in trials(subject):
         for difference in trial.up.differences if trial.up is not None and trial.up.done else ():
             message = f"After the step to {trial.edge.end}: {difference}"
-            yield Said(trial, message, f"{difference.table} {difference.kind} {difference.name} {difference.aspect}")
+            yield Said(trial, message, exact(difference))
