@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from registrytool.errors import ConfigurationError
-from registrytool.instruments.visits import group_exposures, visit_record
+from registrytool.instruments.visit_groups import group_exposures, visit_record
 from registrytool.maintain.timespans import Timespan
 
 ONE, GROUP, SEQUENCE = "one-to-one", "by-group-metadata", "by-seq-start-end"

@@ -13,7 +13,7 @@ from registrytool.errors import ConfigurationError, DefinitionError
 from registrytool.instruments.definition import load_definition
 from registrytool.instruments.skymap import bundled_skymaps, load_skymap
 from registrytool.instruments.skymap_geometry import SkyMapDefinition, TractCentre
-from registrytool.instruments.visits import visit_regions
+from registrytool.instruments.visit_groups import visit_regions
 from registrytool.maintain.overlaps import overlap_pixels
 from tests.support.areas import shared_area
 from tests.support.public_regions import DISCRETE, HSC, HSC_POINTINGS, LSSTCAM, RINGS
