@@ -47,9 +47,9 @@ def ingest(
     """
     from registrytool.catalog import Catalog
     from registrytool.config import Content
-    from registrytool.instruments.headers import find_files
     from registrytool.instruments.photodiode import PATTERN, ingest_photodiode
     from registrytool.instruments.placement import Transfer as Way
+    from registrytool.instruments.sources import find_files
     from registrytool.repository import open_repository
 
     repository = open_repository(repo, db=db, namespace=namespace)

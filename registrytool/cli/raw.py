@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -14,8 +13,8 @@ from ._output import answer, count, progress, say, tell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from registrytool.instruments.headers import BadFile
     from registrytool.instruments.ingest import IngestReport
+    from registrytool.instruments.observation import BadFile
     from registrytool.instruments.visits import VisitReport
 
 app = typer.Typer(no_args_is_help=True, help="Ingest raw files.")
@@ -60,8 +59,10 @@ def ingest(
     context: typer.Context,
     repo: Repo,
     files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILES...", help="FITS files, folders, and _index.json files.", show_default=False),
+        list[str],
+        typer.Argument(
+            metavar="FILES...", help="FITS files, folders, and _index.json files; also URIs.", show_default=False
+        ),
     ],
     instrument: InstrumentOption = None,
     run: Annotated[
@@ -95,9 +96,9 @@ def ingest(
     from registrytool.catalog import Catalog
     from registrytool.config import Content
     from registrytool.instruments.definition import load_definition
-    from registrytool.instruments.headers import find_files
     from registrytool.instruments.ingest import IngestOptions, ingest_raws
     from registrytool.instruments.placement import Transfer as Way
+    from registrytool.instruments.sources import find_files
     from registrytool.instruments.visits import VisitOptions, define_visits
     from registrytool.repository import open_repository
 

@@ -25,9 +25,9 @@ from registrytool.maintain.datastore import store_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 
-from .headers import BadFile
-from .ingest import file_templates, known_paths, local_root
-from .placement import Placed, Transfer, place_of, placing, recover, resolve
+from .observation import BadFile
+from .placement import Placed, Transfer
+from .stores import file_templates, store_of
 from .templates import choose_template, format_template
 
 if TYPE_CHECKING:
@@ -115,22 +115,20 @@ def ingest_photodiode(
     Raises
     ------
     ConfigurationError
-        The datastore is not local, or astropy is not installed.
+        A package is not installed that the datastore needs, or astropy.
     RegistryStateError
         The universe has no exposures, or the dataset type exists with another definition.
     """
     run = run or f"{instrument}/calib/photodiode"
     unmatched: list[BadFile] = []
     with reading(repository, catalog=catalog) as session:
-        root = local_root(session)
+        store = store_of(session)
         matches, skipped = _matches(session, repository, instrument, files, run, unmatched)
     if dry_run or not matches:
         return PhotodiodeReport(len(matches), skipped, tuple(unmatched), dry_run)
 
-    def known(paths: Sequence[str]) -> set[str]:
-        return known_paths(repository, paths, catalog=catalog)
-
-    recover(root, known)
+    store.recover()
+    taken = store.taken(match.path for match in matches)
     with tempfile.TemporaryDirectory() as folder:
         placed: dict[int, Placed] = {}
         sizes: dict[int, int] = {}
@@ -145,13 +143,13 @@ def ingest_photodiode(
                     unmatched.append(BadFile(match.file, f"It has not two columns of numbers: {error}."))
                     continue
             try:
-                way = Transfer.COPY if source != match.file else resolve(transfer, root, [source])
-                placed[match.exposure] = place_of(way, root, source, match.path)
+                way = Transfer.COPY if source != match.file else store.resolve(transfer, [source])
+                placed[match.exposure] = store.place_of(way, source, match.path, taken=match.path in taken)
             except RegistryStateError as error:
                 unmatched.append(BadFile(match.file, error.message))
                 continue
             sizes[match.exposure] = os.stat(source).st_size  # noqa: PTH116 (fast)
-        way = Transfer.COPY if converted else resolve(transfer, root, [m.file for m in matches])
+        way = Transfer.COPY if converted else store.resolve(transfer, [m.file for m in matches])
         if not placed:
             return PhotodiodeReport(0, skipped, tuple(unmatched))
 
@@ -172,7 +170,7 @@ def ingest_photodiode(
             ]
             store_records(session, records)
 
-        with placing(root, way, list(placed.values()), known):
+        with store.placing(way, list(placed.values())):
             change(repository, f"ingest {len(placed)} readings of photodiodes", work, catalog=catalog)
     return PhotodiodeReport(len(placed), skipped, tuple(unmatched))
 

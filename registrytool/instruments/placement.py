@@ -1,4 +1,4 @@
-"""Files of raw data, brought to their place in a datastore so that a kill at any moment leaves nothing half done.
+"""Files of raw data, brought to their place in a local datastore so that a kill at any moment leaves nothing half done.
 
 Before the first file is placed, a journal in the datastore says which files are going to be.  It is locked as long as
 its process lives, and deleted after the commit.  The next run finds the journals of processes that have died: files of
@@ -14,16 +14,17 @@ import json
 import os
 import shutil
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from registrytool.errors import RegistryStateError, RegistryToolError
 
+from .sources import Source, is_remote, resource
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Known = Callable[[Sequence[str]], set[str]]
 
@@ -80,56 +81,101 @@ class Recovered:
     moved: frozenset[str]
 
 
-def resolve(transfer: Transfer, root: str, files: Sequence[str]) -> Transfer:
-    """Return how files are placed if nobody says so."""
-    if transfer is not Transfer.AUTO:
-        return transfer
-    return Transfer.IN_PLACE if files and all(_inside(root, f) for f in files) else Transfer.LINK
-
-
-def _inside(root: str, file: str) -> bool:
-    return os.path.realpath(file).startswith(os.path.realpath(root).rstrip("/") + "/")
-
-
-def place_of(transfer: Transfer, root: str, source: str, path: str) -> Placed:
-    """Return where a file goes.
+class LocalStore:
+    """A datastore in a folder of this machine.
 
     Parameters
     ----------
-    transfer : `Transfer`
-        How; not `Transfer.AUTO`.
     root : `str`
-        Folder of the datastore.
-    source : `str`
-        Absolute path of the file.
-    path : `str`
-        Path in the datastore, with suffix, that the template gives.
-
-    Raises
-    ------
-    RegistryStateError
-        The file should be in the datastore and is not; or there is another file in its place.
+        The folder.
+    known : callable
+        Returns which of some paths the registry knows; asked after something went wrong.
     """
-    if transfer is Transfer.DIRECT:
-        return Placed(source, f"file://{quote(source)}", None)
-    if transfer is Transfer.IN_PLACE:
-        if not _inside(root, source):
-            message = f"The file {source} is not in the datastore {root}."
-            raise RegistryStateError(message, hint="Choose another way of transfer, such as copy.")
-        return Placed(source, os.path.relpath(os.path.realpath(source), os.path.realpath(root)), None)
-    target = os.path.join(root, path)  # noqa: PTH118 (a path of text, as it is stored)
-    if os.path.lexists(target):
-        if not _same(source, target):
-            message = f"There is another file in the place of {source}: {target}."
-            raise RegistryStateError(message, hint="Remove it if nothing needs it.")
-        # It was placed by hand, or by something that did not get to the end.
-        return Placed(source, path, None)
-    return Placed(source, path, target)
+
+    def __init__(self, root: str, known: Known) -> None:
+        self.root, self._known = root, known
+
+    def resolve(self, transfer: Transfer, files: Sequence[str]) -> Transfer:
+        """Return how files are placed if nobody says so."""
+        if transfer is not Transfer.AUTO:
+            return transfer
+        if files and all(self._has(f) for f in files):
+            return Transfer.IN_PLACE
+        return Transfer.COPY if any(map(is_remote, files)) else Transfer.LINK
+
+    def _has(self, file: str) -> bool:
+        return not is_remote(file) and os.path.realpath(file).startswith(os.path.realpath(self.root).rstrip("/") + "/")
+
+    def taken(self, paths: Iterable[str]) -> set[str]:
+        """Return which of some paths in the datastore are taken."""
+        return {path for path in paths if os.path.lexists(os.path.join(self.root, path))}  # noqa: PTH118 (fast)
+
+    def place_of(self, transfer: Transfer, source: str, path: str, *, taken: bool) -> Placed:
+        """Return where a file goes.
+
+        Parameters
+        ----------
+        transfer : `Transfer`
+            How; not `Transfer.AUTO`.
+        source : `str`
+            Absolute path or URI of the file.
+        path : `str`
+            Path in the datastore, with suffix, that the template gives.
+        taken : `bool`
+            Whether there is a file.
+
+        Raises
+        ------
+        RegistryStateError
+            The file should be in the datastore and is not; or there is another file in its place.
+        """
+        if transfer is Transfer.DIRECT:
+            return Placed(source, Source(source).uri, None)
+        if transfer is Transfer.IN_PLACE:
+            if not self._has(source):
+                raise not_in(self.root, source)
+            return Placed(source, os.path.relpath(os.path.realpath(source), os.path.realpath(self.root)), None)
+        if is_remote(source) and transfer not in (Transfer.COPY, Transfer.MOVE):
+            raise no_links(transfer, source)
+        target = os.path.join(self.root, path)  # noqa: PTH118 (a path of text, as it is stored)
+        if taken:
+            if not _same(source, target):
+                raise another_file(source, target)
+            # It was placed by hand, or by something that did not get to the end.
+            return Placed(source, path, None)
+        return Placed(source, path, target)
+
+    def recover(self) -> Recovered:
+        """Clean up after processes that died."""
+        return recover(self.root, self._known)
+
+    def placing(self, transfer: Transfer, files: Sequence[Placed]) -> AbstractContextManager[None]:
+        """Place files for a commit, which must be the end of the ``with``."""
+        return _placing(self.root, transfer, files, self._known)
+
+
+def not_in(root: str, source: str) -> RegistryStateError:
+    """Return the error for a file that is not in the datastore."""
+    message = f"The file {source} is not in the datastore {root}."
+    return RegistryStateError(message, hint="Choose another way of transfer, such as copy.")
+
+
+def no_links(transfer: Transfer, source: str) -> RegistryStateError:
+    """Return the error for a link from or to a service."""
+    message = f"Cannot {transfer.value} {source}: there are no links from or to other machines."
+    return RegistryStateError(message, hint="Choose another way of transfer, such as copy.")
+
+
+def another_file(source: str, target: str) -> RegistryStateError:
+    """Return the error for a file whose place is taken."""
+    message = f"There is another file in the place of {source}: {target}."
+    return RegistryStateError(message, hint="Remove it if nothing needs it.")
 
 
 def _same(source: str, target: str) -> bool:
     try:
-        return Path(source).samefile(target) or filecmp.cmp(source, target, shallow=False)
+        with Source(source).as_local() as file:
+            return Path(file).samefile(target) or filecmp.cmp(file, target, shallow=False)
     except OSError:
         return False
 
@@ -191,7 +237,7 @@ class Journal:
         """Finish after the commit: moved files are removed from where they were."""
         if self._transfer is Transfer.MOVE:
             for file in self._files:
-                Path(file.source).unlink(missing_ok=True)
+                _remove(file.source)
         self._close()
 
     def _close(self) -> None:
@@ -200,7 +246,7 @@ class Journal:
 
 
 @contextmanager
-def placing(root: str, transfer: Transfer, files: Sequence[Placed], known: Known) -> Iterator[None]:
+def _placing(root: str, transfer: Transfer, files: Sequence[Placed], known: Known) -> Iterator[None]:
     """Place files for a commit, which must be the end of the ``with``.
 
     Parameters
@@ -234,9 +280,17 @@ def placing(root: str, transfer: Transfer, files: Sequence[Placed], known: Known
     journal.done()
 
 
+def _remove(source: str) -> None:
+    if is_remote(source):
+        with suppress(FileNotFoundError):
+            resource(source).remove()
+    else:
+        Path(source).unlink(missing_ok=True)
+
+
 def _place(transfer: Transfer, source: str, target: str) -> None:
     """Make a file; it has its name only when it is complete, and never takes the place of another."""
-    if transfer in (Transfer.LINK, Transfer.HARDLINK, Transfer.MOVE):
+    if transfer in (Transfer.LINK, Transfer.HARDLINK, Transfer.MOVE) and not is_remote(source):
         try:
             os.link(os.path.realpath(source), target)
         except OSError:
@@ -251,7 +305,8 @@ def _place(transfer: Transfer, source: str, target: str) -> None:
         return
     partial = f"{target}.{uuid.uuid4().hex}.part"
     try:
-        shutil.copy2(source, partial)
+        with Source(source).as_local() as file:
+            shutil.copy2(file, partial)
         os.link(partial, target)
     finally:
         Path(partial).unlink(missing_ok=True)
@@ -296,7 +351,7 @@ def recover(root: str, known: Known) -> Recovered:
                 continue
             if file in there:
                 if content["transfer"] == Transfer.MOVE.value and os.path.lexists(target):
-                    Path(source).unlink(missing_ok=True)
+                    _remove(source)
                     moved.add(source)
             elif os.path.lexists(target):
                 removed += 1
