@@ -12,6 +12,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.models import to_plain
 
 from .datasets import remove_datasets
+from .idlist import IdList
 from .record_values import Shape
 
 if TYPE_CHECKING:
@@ -231,4 +232,4 @@ def _remove_datasets(session: Session, tree: _Tree) -> None:
     """Remove the datasets that have one of the records in their data ID; their files go to the trash."""
     query = tree.dataset_query()
     if query is not None:
-        remove_datasets(session, list(session.connection.scalars(query)))
+        remove_datasets(session, IdList(sorted(session.connection.scalars(query))))

@@ -1,58 +1,101 @@
-"""A list of identifiers of datasets that takes little memory."""
+"""A list of identifiers of datasets that takes little memory, and goes to the database as one value."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .datasets import DatasetId
 
 #: Identifiers of one part.
 PART = 25_000
+_SIZE = 16
 
 
 class IdList:
-    """Identifiers, 16 bytes each: a million of them as objects would take 100 MB."""
+    """Identifiers, 16 bytes each: a million of them as objects would take 100 MB, and seconds to make.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    identifiers : iterable, optional
+        UUIDs, or numbers.
+    """
+
+    def __init__(self, identifiers: Iterable[DatasetId] = ()) -> None:
         self._bytes = bytearray()
         self._uuids = True
+        for identifier in identifiers:
+            self._uuids = isinstance(identifier, uuid.UUID)
+            number = identifier.int if isinstance(identifier, uuid.UUID) else identifier
+            self._bytes += number.to_bytes(_SIZE, "big")
 
-    def append(self, identifier: DatasetId) -> None:
-        """Add an identifier; all are UUIDs, or all are numbers."""
-        self._uuids = isinstance(identifier, uuid.UUID)
-        number = identifier.int if isinstance(identifier, uuid.UUID) else identifier
-        self._bytes += number.to_bytes(16, "big")
+    def add(self, found: Iterable[str | int]) -> None:
+        """Add identifiers as the driver gives them: UUIDs as text, with dashes or without, or numbers."""
+        listed = list(found)
+        if listed and isinstance(listed[0], int):
+            self.extend(IdList(int(number) for number in listed))
+        elif listed:
+            self._uuids = True
+            self._bytes += bytes.fromhex("".join(map(str, listed)).replace("-", ""))
 
     def extend(self, other: IdList) -> None:
         """Add all identifiers of another list."""
-        self._uuids = other._uuids
-        self._bytes += other._bytes
+        if other:
+            self._uuids = other._uuids
+            self._bytes += other._bytes
 
     def __len__(self) -> int:
-        return len(self._bytes) // 16
+        return len(self._bytes) // _SIZE
 
     def __iter__(self) -> Iterator[DatasetId]:
-        for start in range(0, len(self._bytes), 16):
-            number = int.from_bytes(self._bytes[start : start + 16], "big")
+        for start in range(0, len(self._bytes), _SIZE):
+            number = int.from_bytes(self._bytes[start : start + _SIZE], "big")
             yield uuid.UUID(int=number) if self._uuids else number
 
-    def parts(self, size: int = PART) -> Iterator[list[DatasetId]]:
+    @overload
+    def __getitem__(self, index: int) -> DatasetId: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> IdList: ...
+
+    def __getitem__(self, index: int | slice) -> DatasetId | IdList:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, int):
+            return next(iter(self[chosen : chosen + 1]))
+        part = IdList()
+        part._uuids = self._uuids
+        if chosen.step != 1:
+            message = "only consecutive identifiers can be taken"
+            raise ValueError(message)
+        part._bytes = self._bytes[chosen.start * _SIZE : max(chosen.start, chosen.stop) * _SIZE]
+        return part
+
+    def texts(self, separator: str) -> str:
+        """Return all identifiers in a row: UUIDs as 32 digits, numbers as they are."""
+        if not self._uuids:
+            return separator.join(map(str, self))
+        return self._bytes.hex(",", _SIZE).replace(",", separator)
+
+    @property
+    def are_uuids(self) -> bool:
+        """Whether the identifiers are UUIDs; an empty list says so too."""
+        return self._uuids
+
+    def without(self, others: Iterable[str | int | DatasetId]) -> IdList:
+        """Return the list without some identifiers, which are texts, numbers or UUIDs."""
+        left_out = {uuid.UUID(other) if isinstance(other, str) else other for other in others}
+        return IdList(i for i in self if i not in left_out) if left_out else self
+
+    def parts(self, size: int = PART) -> Iterator[IdList]:
         """Cut the list into parts.
 
         Yields
         ------
-        part : `list`
+        part : `IdList`
             At most ``size`` identifiers.
         """
-        part: list[DatasetId] = []
-        for identifier in self:
-            part.append(identifier)
-            if len(part) == size:
-                yield part
-                part = []
-        if part:
-            yield part
+        for start in range(0, len(self), size):
+            yield self[start : start + size]

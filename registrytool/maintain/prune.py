@@ -15,7 +15,15 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
-from .datasets import Batches, among, lock_datasets, move_to_trash, remove_datasets
+from .datasets import (
+    Batches,
+    among,
+    in_order_of_removal,
+    lock_datasets,
+    move_to_trash,
+    remove_datasets,
+    use_memory,
+)
 from .datastore import LOCATION
 from .find import plan_search, select_part
 from .idlist import IdList
@@ -31,8 +39,7 @@ if TYPE_CHECKING:
 
     from .collections import Collections
     from .dataset_types import DatasetType
-    from .datasets import DatasetId
-    from .find import Part, Query, Search
+    from .find import Query
     from .session import Session
 
 
@@ -138,12 +145,14 @@ def plan_prune(session: Session, query: Query, mode: Mode, *, tagged: Sequence[s
         raise ConfigurationError(message, hint="Name them by --disassociate.")
     search = plan_search(session, query)
     counted = _Counted()
+    use_memory(session)
     for part in search.parts:
-        found = _collect(session, search, part, counted)
-        if found:
-            counted.types[part.dataset_type.name] = len(found)
-            _count_dependants(session, part.dataset_type, found, mode, collections, tagged, counted)
-            counted.ids.extend(found)
+        for keys in [None] if search.ids is None else chunks(search.ids):
+            found = select_part(session, search, part, keys, as_text=True).order_by(None)
+            number = _collect(session, found, search.names, counted)
+            if number:
+                counted.types[part.dataset_type.name] = counted.types.get(part.dataset_type.name, 0) + number
+                _count_dependants(session, part.dataset_type, found, mode, collections, tagged, counted)
     return PrunePlan(
         mode,
         counted.types,
@@ -169,29 +178,28 @@ class _Counted:
     ids: IdList = field(default_factory=IdList)
 
 
-def _collect(session: Session, search: Search, part: Part, counted: _Counted) -> IdList:
-    """Return the identifiers of the datasets of one dataset type."""
-    ids = IdList()
+def _collect(session: Session, query: sa.Select[Any], names: Mapping[int | str, str], counted: _Counted) -> int:
+    """Take down the datasets of a query, in the order in which they are removed; return how many there are."""
+    before, runs = len(counted.ids), Counter[Any]()
     options = {"stream_results": True, "yield_per": 10_000}
-    for keys in [None] if search.ids is None else chunks(search.ids):
-        query = select_part(session, search, part, keys).order_by(None)
-        for rows in session.connection.execute(query, execution_options=options).partitions():
-            counted.runs.update(search.names[row[1]] for row in rows)
-            for row in rows:
-                ids.append(row[0])
-    return ids
+    query = in_order_of_removal(session, query, query.selected_columns.dataset_id)
+    for rows in session.connection.execute(query, execution_options=options).partitions():
+        runs.update(row[1] for row in rows)
+        counted.ids.add(row[0] for row in rows)
+    counted.runs.update({names[key]: number for key, number in runs.items()})
+    return len(counted.ids) - before
 
 
 def _count_dependants(
     session: Session,
     dataset_type: DatasetType,
-    ids: IdList,
+    query: sa.Select[Any],
     mode: Mode,
     collections: Collections,
     tagged: Sequence[str],
     counted: _Counted,
 ) -> None:
-    """Count what the datasets of one dataset type are in."""
+    """Count what the datasets of a query are in, which all have one dataset type."""
     names = {c.key: c.name for c in collections.values() if c.type is not CollectionType.RUN}
     if mode is Mode.DISASSOCIATE:
         names = {key: name for key, name in names.items() if name in tagged}
@@ -199,21 +207,18 @@ def _count_dependants(
     tables = [(dataset_type.tags_table, counted.tags)] if mode is not Mode.UNSTORE else []
     if mode is Mode.PURGE and dataset_type.calibs_table is not None:
         tables.append((dataset_type.calibs_table, counted.certifications))
-    for part in ids.parts():
-        if mode is not Mode.DISASSOCIATE:
-            query = sa.select(sa.func.count(sa.distinct(location.c.dataset_id)))
-            counted.stored += session.scalar(query.where(among(session, location.c.dataset_id, part)))
-        for table_name, counter in tables:
-            table = session.table(table_name)
-            key = table.c[session.collection_column].label("key")
-            grouped = (
-                sa.select(key, sa.func.count().label("number"))
-                .where(among(session, table.c.dataset_id, part))
-                .group_by(key)
-            )
-            for row in session.rows(grouped):
-                if row.key in names:
-                    counter[names[row.key]] += row.number
+    chosen = query.subquery()
+    if mode is not Mode.DISASSOCIATE:
+        stored = sa.exists().where(location.c.dataset_id == chosen.c.dataset_id)
+        counted.stored += session.scalar(sa.select(sa.func.count()).select_from(chosen).where(stored))
+    for table_name, counter in tables:
+        table = session.table(table_name)
+        key = table.c[session.collection_column].label("key")
+        joined = chosen.join(table, table.c.dataset_id == chosen.c.dataset_id)
+        grouped = sa.select(key, sa.func.count().label("number")).select_from(joined).group_by(key)
+        for row in session.rows(grouped):
+            if row.key in names:
+                counter[names[row.key]] += row.number
 
 
 def prune(
@@ -282,11 +287,12 @@ def apply_prune(
         tables = sorted({t.tags_table for t in load_dataset_types(session).values() if t.name in plan.datasets})
         keys = [load_collections(session).require(name, CollectionType.TAGGED).key for name in plan.tagged]
 
-        def piece(ids: Sequence[DatasetId]) -> int:
+        def piece(ids: IdList) -> int:
             if plan.mode is Mode.PURGE:
                 return remove_datasets(session, ids)
             if plan.mode is Mode.UNSTORE:
-                return move_to_trash(session, lock_datasets(session, ids))
+                lock_datasets(session, ids)
+                return move_to_trash(session, ids)
             removed = 0
             for name in tables:
                 table = session.table(name)
@@ -297,7 +303,6 @@ def apply_prune(
                 )
             return removed
 
-        for part in plan.ids.parts():
-            batches.run(sorted(part), piece, told)
+        batches.run(plan.ids, piece, told)
 
     change(repository, f"{_VERBS[plan.mode]} {repository.name}", work, catalog=catalog)

@@ -22,7 +22,8 @@ from .collections import CollectionType, ensure_collection, insert_missing, load
 from .datasets import among, data_ids_taken, format_data_id, insert_datasets, lock_datasets
 from .datastore import LOCATION
 from .find import find_datasets, plan_search
-from .pieces import chunks
+from .idlist import IdList
+from .pieces import BATCH, chunks
 from .session import planned_change
 from .summaries import ensure_summaries
 
@@ -290,16 +291,16 @@ def _move(session: Session, dataset_type: DatasetType, into: Collection, piece: 
     ensure_summaries(session, into, [dataset_type.id], {g: {d.data_id[g] for d in piece} for g in governors})
     dataset, tags = session.table("dataset"), session.table(dataset_type.tags_table)
     column = session.collection_column
-    for ids in chunks(sorted(d.id for d in piece)):
-        found = lock_datasets(session, ids)
+    for ids in IdList(sorted(d.id for d in piece)).parts(BATCH):
+        lock_datasets(session, ids)
         run = sa.select(dataset.c[session.run_column]).where(dataset.c.id == tags.c.dataset_id).scalar_subquery()
         session.execute(
             sa.update(tags)
-            .where(among(session, tags.c.dataset_id, found), tags.c[column] == run)
+            .where(among(session, tags.c.dataset_id, ids), tags.c[column] == run)
             .values({column: into.key})
         )
         session.execute(
-            sa.update(dataset).where(among(session, dataset.c.id, found)).values({session.run_column: into.key})
+            sa.update(dataset).where(among(session, dataset.c.id, ids)).values({session.run_column: into.key})
         )
 
 

@@ -16,8 +16,9 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .artifacts import Artifacts, artifact_path
-from .datasets import among, use_memory
+from .datasets import among, fetch_ids, id_as_text, use_memory
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
+from .idlist import IdList
 from .session import change, reading
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
     from registrytool.progress import Progress
     from registrytool.repository import Repository
 
-    from .datasets import DatasetId
-    from .idlist import IdList
     from .session import Session
 
-#: Datasets whose files are deleted in one transaction; elsewhere each file takes a while.
-_BATCH, _BATCH_REMOTE = 5000, 50
+#: Datasets whose files are deleted in one transaction: nobody waits for it on PostgreSQL, and on SQLite each writes
+#: most pages again.  Elsewhere each file takes a while.
+_BATCH, _BATCH_REMOTE = {"postgresql": 5000, "sqlite": 100_000}, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,9 @@ def list_trash(session: Session) -> tuple[TrashEntry, ...]:
         The open registry.
     """
     trash = session.table(TRASH)
-    query = sa.select(trash.c.datastore_name, sa.func.count()).group_by(trash.c.datastore_name)
     stores = _stores(session.repository) if session.repository.config_file is not None else {}
     found = []
-    for row in session.rows(query.order_by(trash.c.datastore_name)):
-        name, number = tuple(row)
+    for name, number in _numbers(session).items():
         store, entry = stores.get(name), TrashEntry(name, number)
         if store is not None:
             files, size = 0, 0
@@ -137,6 +135,13 @@ def list_trash(session: Session) -> tuple[TrashEntry, ...]:
             entry = TrashEntry(name, number, files, size)
         found.append(entry)
     return tuple(found)
+
+
+def _numbers(session: Session) -> dict[str, int]:
+    """Return the number of datasets in the trash of each datastore."""
+    trash = session.table(TRASH)
+    query = sa.select(trash.c.datastore_name, sa.func.count()).group_by(trash.c.datastore_name)
+    return dict(map(tuple, session.rows(query.order_by(trash.c.datastore_name))))
 
 
 def _stores(repository: Repository) -> dict[str, Datastore]:
@@ -180,16 +185,17 @@ def empty_trash(
     progress = progress or NullProgress()
     tally = _Tally()
     with reading(repository, catalog=catalog) as session:
-        entries = list_trash(session)
+        numbers = _numbers(session)
         if dry_run:
             for store in stores.values():
-                for found in _batches(session, store, ids):
-                    _count(session, store, found, tally)
-    unknown = tuple(e.datastore for e in entries if e.datastore not in stores)
+                for batch in _batches(session, store, ids):
+                    tally.datasets += len(batch.ids)
+                    tally.files.update(deleted=len(batch.owned), kept=len(batch.kept))
+    unknown = tuple(name for name in numbers if name not in stores)
     if not dry_run:
-        for entry in entries:
-            if entry.datastore in stores:
-                _empty(repository, stores[entry.datastore], ids, entry.datasets, catalog, progress, tally)
+        for name, number in numbers.items():
+            if name in stores:
+                _empty(repository, stores[name], ids, number, catalog, progress, tally)
     return TrashReport(
         tally.datasets,
         tally.files["deleted"],
@@ -198,12 +204,6 @@ def empty_trash(
         tuple(tally.failures),
         unknown,
     )
-
-
-def _count(session: Session, store: Datastore, ids: Sequence[DatasetId], tally: _Tally) -> None:
-    found = _files(session, store, ids)
-    tally.datasets += len(ids)
-    tally.files.update(deleted=len(found.owned), kept=len(found.kept))
 
 
 def _empty(
@@ -222,110 +222,128 @@ def _empty(
     def work(session: Session) -> None:
         nonlocal done
         use_memory(session)
-        for found in _batches(session, store, ids, lock=True):
-            failed = _delete(session, store, artifacts, found, tally)
+        for batch in _batches(session, store, ids, lock=True):
+            tally.datasets += _delete(session, store, artifacts, batch, tally)
             session.commit()
-            tally.datasets += len(found) - len(failed)
-            done += len(found)
+            done += len(batch.ids)
             progress.rows(TRASH, min(done, total), total)
 
     change(repository, f"empty the trash of {repository.name}", work, catalog=catalog)
 
 
-def _batches(
-    session: Session, store: Datastore, ids: IdList | None, *, lock: bool = False
-) -> Iterator[list[DatasetId]]:
+@dataclass(slots=True)
+class _Batch:
+    """Some datasets in the trash, and their files.
+
+    ``owned`` maps files that nobody else uses to the datasets that do (as text, or numbers); ``back`` are datasets
+    that were stored again.
+    """
+
+    ids: IdList = field(default_factory=IdList)
+    owned: dict[str, list[Any]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    back: set[Any] = field(default_factory=set)
+
+
+def _batches(session: Session, store: Datastore, ids: IdList | None, *, lock: bool = False) -> Iterator[_Batch]:
     """Go through what is in the trash; what another session is at is left to it."""
     trash = session.table(TRASH)
-    size = _BATCH if store.is_local else _BATCH_REMOTE
-    query = sa.select(trash.c.dataset_id).where(trash.c.datastore_name == store.name).order_by(trash.c.dataset_id)
+    size = _BATCH[session.dialect] if store.is_local else _BATCH_REMOTE
+    identifier = trash.c.dataset_id
+    query = sa.select(id_as_text(identifier)).where(trash.c.datastore_name == store.name).order_by(identifier)
     if lock:
         query = query.with_for_update(skip_locked=True)
     if ids is not None:
         for part in ids.parts(size):
-            found = list(session.connection.scalars(query.where(among(session, trash.c.dataset_id, part))))
+            found = fetch_ids(session, query.where(among(session, identifier, part)))
             if found:
-                yield found
+                yield _files(session, store, found)
         return
     # What cannot be deleted stays; going on behind it, everything is looked at once.
-    found = list(session.connection.scalars(query.limit(size)))
+    found = fetch_ids(session, query.limit(size))
     while found:
-        yield found
-        found = list(session.connection.scalars(query.where(trash.c.dataset_id > found[-1]).limit(size)))
+        yield _files(session, store, found)
+        found = fetch_ids(session, query.where(identifier > found[-1]).limit(size))
 
 
-@dataclass(slots=True)
-class _Files:
-    """Files of some datasets in the trash.
-
-    ``owned`` maps those that nobody else uses to the datasets that do; ``back`` are datasets that were stored again.
-    """
-
-    owned: dict[str, list[DatasetId]] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)
-    back: set[DatasetId] = field(default_factory=set)
-
-
-def _files(session: Session, store: Datastore, ids: Sequence[DatasetId]) -> _Files:
-    found = _Files()
+def _files(session: Session, store: Datastore, ids: IdList) -> _Batch:
+    batch = _Batch(ids)
     if store.records_table not in session.recorded.dynamic.record_tables:
-        return found
+        return batch
     records, location = session.table(store.records_table), session.table(LOCATION)
+    identifier = id_as_text(records.c.dataset_id)
     # A dataset that was stored again has the same identifier, and needs its file.
-    query = sa.select(location.c.dataset_id).where(location.c.datastore_name == store.name)
-    found.back.update(session.connection.scalars(query.where(among(session, location.c.dataset_id, ids))))
+    query = sa.select(id_as_text(location.c.dataset_id)).where(location.c.datastore_name == store.name)
+    batch.back.update(session.connection.scalars(query.where(among(session, location.c.dataset_id, ids))))
+    mine = among(session, records.c.dataset_id, ids)
+    odd: set[str] = set()
     archives: set[str] = set()
-    for row in session.rows(
-        sa.select(records.c.dataset_id, records.c.path).where(among(session, records.c.dataset_id, ids))
-    ):
-        artifact = artifact_path(row.path)
-        if artifact is None or row.dataset_id in found.back:
-            found.kept.add(artifact or row.path)
+    for row in session.rows(sa.select(identifier, records.c.path).where(mine)):
+        dataset, path = tuple(row)
+        artifact = artifact_path(path)
+        if artifact is None or dataset in batch.back:
+            batch.kept.add(artifact or path)
             continue
-        found.owned.setdefault(artifact, []).append(row.dataset_id)
-        if "#" in row.path:
-            archives.add(artifact)
-    found.kept |= _used_by_others(session, records, list(found.owned), archives, set(ids) - found.back)
-    for path in found.kept & found.owned.keys():
-        del found.owned[path]
-    return found
+        batch.owned.setdefault(artifact, []).append(dataset)
+        if artifact != path:
+            odd.add(artifact)
+            if "#" in path:
+                archives.add(artifact)
+    # Of a million files the database names the few that have more than one record.
+    others = records.alias()
+    often = sa.select(records.c.path).where(
+        records.c.path.in_(sa.select(others.c.path).where(among(session, others.c.dataset_id, ids)))
+    )
+    often = often.group_by(records.c.path).having(sa.func.count() > 1)
+    looked_at = sorted(odd | (set(session.connection.scalars(often)) & batch.owned.keys()))
+    batch.kept |= _used_by_others(session, records, looked_at, archives, ids, batch.back)
+    for path in batch.kept & batch.owned.keys():
+        del batch.owned[path]
+    return batch
 
 
 def _used_by_others(
-    session: Session, records: sa.Table, paths: Sequence[str], archives: set[str], ids: set[DatasetId]
+    session: Session, records: sa.Table, paths: Sequence[str], archives: set[str], ids: IdList, back: set[Any]
 ) -> set[str]:
     """Return which files records of other datasets name, as a whole or as a member of an archive."""
     if not paths:
         return set()
-    query = sa.select(records.c.dataset_id, records.c.path).where(among(session, records.c.path, paths))
-    found = {row.path for row in session.rows(query) if row.dataset_id not in ids}
+    query = sa.select(id_as_text(records.c.dataset_id), records.c.path)
+    going = (
+        set(
+            session.connection.scalars(
+                query.with_only_columns(query.selected_columns[0]).where(among(session, records.c.dataset_id, ids))
+            )
+        )
+        - back
+    )
+    found = {
+        path
+        for dataset, path in map(tuple, session.rows(query.where(among(session, records.c.path, paths))))
+        if dataset not in going
+    }
     for path in archives - found:
         # A member is named by the path of the archive, #, and where in it.
-        query = sa.select(records.c.dataset_id).where(records.c.path.startswith(f"{path}#", autoescape=True))
-        if any(row.dataset_id not in ids for row in session.rows(query)):
+        members = session.rows(query.where(records.c.path.startswith(f"{path}#", autoescape=True)))
+        if any(row[0] not in going for row in members):
             found.add(path)
     return found
 
 
-def _delete(
-    session: Session, store: Datastore, artifacts: Artifacts, ids: Sequence[DatasetId], tally: _Tally
-) -> set[DatasetId]:
-    """Delete the files of some datasets, and then their rows; return the datasets for which it did not work."""
-    found = _files(session, store, ids)
-    failed: set[DatasetId] = set()
-    outcome = artifacts.delete(found.owned)
+def _delete(session: Session, store: Datastore, artifacts: Artifacts, batch: _Batch, tally: _Tally) -> int:
+    """Delete the files of some datasets, and then their rows; return for how many datasets it worked."""
+    failed: set[Any] = set()
+    outcome = artifacts.delete(sorted(batch.owned))
     for path, reason in outcome.failures.items():
         tally.failures.append(Failure(store.uri(path), reason))
-        failed |= set(found.owned[path])
-    tally.files.update(deleted=outcome.deleted, missing=outcome.missing, kept=len(found.kept))
+        failed.update(batch.owned[path])
+    tally.files.update(deleted=outcome.deleted, missing=outcome.missing, kept=len(batch.kept))
+    gone = batch.ids.without(failed)
     trash = session.table(TRASH)
-    gone = [i for i in ids if i not in failed]
     if store.records_table in session.recorded.dynamic.record_tables:
         records = session.table(store.records_table)
-        session.execute(
-            sa.delete(records).where(among(session, records.c.dataset_id, [i for i in gone if i not in found.back]))
-        )
+        session.execute(sa.delete(records).where(among(session, records.c.dataset_id, gone.without(batch.back))))
     session.execute(
         sa.delete(trash).where(trash.c.datastore_name == store.name, among(session, trash.c.dataset_id, gone))
     )
-    return failed
+    return len(gone)

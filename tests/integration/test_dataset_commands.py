@@ -319,7 +319,7 @@ def test_a_command_that_is_killed_leaves_nothing_half_done(words: list[str], pla
 
 def test_a_run_is_emptied_in_pieces(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Batches, "FIRST", dict.fromkeys(Batches.FIRST, 500))
-    monkeypatch.setattr(Batches, "LARGEST", 1000)
+    monkeypatch.setattr(Batches, "LARGEST", dict.fromkeys(Batches.LARGEST, 1000))
     repository = make(place)
     fill(repository, detectors=3000)
     files_of(repository, 3000)
