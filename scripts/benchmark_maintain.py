@@ -4,75 +4,114 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+import uuid
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from registrytool.maintain.collections import CollectionType, ensure_collection
-from registrytool.maintain.dataset_types import ensure_dataset_type
-from registrytool.maintain.datastore import ensure_records_table
-from registrytool.maintain.session import Session, change
-from registrytool.maintain.summaries import ensure_summaries
+from benchmark_datasets import DETECTORS, OTHER, RUN, count_files, fill, make_files
+
 from registrytool.repository import open_repository
 from tests.support.postgres import DRIVER, PostgresMissingError, PostgresServer, postgres_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from registrytool.repository import Repository
 
 PROGRAM = [sys.executable, "-c", "from registrytool.cli import main; main()"]
 NAMESPACE = "registry"
-RUN, OTHER = "u/benchmark/run", "u/benchmark/other"
 
 #: How many times faster than the Butler each question must be answered, with the start of the programs.
 CLAIM = 5.0
 #: How long no other session may wait for a removal, in seconds.
 STALL_CLAIM_S = 0.5
-#: How much more memory a removal may take than one of a tenth, in MB.
-MEMORY_CLAIM_MB = 120.0
+#: How much memory a command may take, in MB, however many datasets there are: on SQLite, with the cache of a removal.
+MEMORY_CLAIM_MB: Mapping[str, float] = {"postgresql": 200.0, "sqlite": 500.0}
+#: How long others are watched while nothing is removed, in seconds.
+_IDLE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A process that has ended.
+
+    Attributes
+    ----------
+    seconds, cpu_s : `float`
+        How long it took, and how long it was computing.
+    peak_mb : `float`
+        Its greatest memory.
+    ended : `bool`
+        Whether it was ended before it was through.
+    """
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+    ended: bool = False
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question, answered by both."""
+    """One question, answered by both.
 
+    Attributes
+    ----------
+    what, against : `str`
+        The question, and what the Butler was told.
+    datasets : `int`
+        How many there are.
+    ours, theirs : `Ran`
+        Both programs; that of the Butler can have been ended.
+    stalls_ms : `dict` [`str`, `list` [`float`]]
+        For each session that was watched, how long it waited at most: while nothing happened, and meanwhile.
+    """
+
+    database: str
     what: str
     against: str
-    seconds: float
-    against_seconds: float
-    peak_mb: float
-    against_peak_mb: float
-    stall_s: float | None = None
+    datasets: int
+    ours: Ran
+    theirs: Ran
+    stalls_ms: Mapping[str, list[float]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
-        """How many times faster registrytool is."""
-        return self.against_seconds / self.seconds
+        """How many times faster registrytool is, at least."""
+        return self.theirs.seconds / self.ours.seconds
 
     @property
     def kept(self) -> bool:
         """Whether the claims hold."""
-        return self.ratio >= CLAIM and (self.stall_s is None or self.stall_s <= STALL_CLAIM_S)
+        stalled = any(during > STALL_CLAIM_S * 1000 for _, during in self.stalls_ms.values())
+        return self.ratio >= CLAIM and not stalled and self.ours.peak_mb <= MEMORY_CLAIM_MB[self.database]
 
     def line(self) -> str:
         """Return it for people."""
-        stall = "" if self.stall_s is None else f"   others waited {self.stall_s * 1000:.0f} ms at most"
+        more = "more than " if self.theirs.ended else ""
+        stalls = "".join(
+            f"\n    {name} waited {during:.0f} ms at most, {idle:.0f} ms without the removal"
+            for name, (idle, during) in self.stalls_ms.items()
+        )
         return (
-            f"{self.what:<42} {self.seconds:8.2f} s {self.peak_mb:6.0f} MB   "
-            f"{self.against:<46} {self.against_seconds:8.2f} s {self.against_peak_mb:6.0f} MB   "
-            f"{self.ratio:6.1f} times as fast{stall}   {'kept' if self.kept else 'BROKEN'}"
+            f"{self.database}, {self.datasets:,}: {self.what}\n"
+            f"    {self.ours.seconds:.2f} s (computing {self.ours.cpu_s:.2f} s), {self.ours.peak_mb:.0f} MB; "
+            f"{self.against}: {more}{self.theirs.seconds:.2f} s (computing {self.theirs.cpu_s:.2f} s), "
+            f"{self.theirs.peak_mb:.0f} MB{stalls}\n"
+            f"    {more}{self.ratio:.1f} times as fast   {'kept' if self.kept else 'BROKEN'}"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -80,106 +119,46 @@ class Comparison:
         return {**asdict(self), "ratio": self.ratio, "kept": self.kept}
 
 
-def run_s(command: Sequence[str], permitted: Sequence[int] = (0,)) -> tuple[float, float]:
-    """Run a command with its output thrown away; return how long it took in s, and its peak memory in MB."""
+def run(command: Sequence[str], limit_s: float | None = None) -> Ran:
+    """Run a command with its output thrown away; it is ended after some time, where that is said."""
     with tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        ended = threading.Event()
+
+        def end() -> None:
+            ended.set()
+            process.kill()
+
+        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, end)
+        timer.daemon = True
+        timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         elapsed = time.perf_counter() - begun
+        timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in permitted:
+        if process.returncode and not ended.is_set():
             said.seek(0)
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {said.read().decode()[-2000:]}")
-    return elapsed, usage.ru_maxrss / 1024
+    return Ran(elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, ended.is_set())
 
 
-def fill(repository: Repository, datasets: int) -> None:
-    """Fill two runs, the second with a tenth of the datasets, each dataset with a file record but without a file.
-
-    The rows are those that the Butler writes; it would take hours to write them.
-    """
-    detectors = 100
-    exposures = -(-datasets // detectors)
-
-    def work(session: Session) -> None:
-        session.execute(sa.insert(session.table("instrument")), {"name": "Cam", "class_name": "Cam"})
-        session.execute(
-            sa.insert(session.table("detector")),
-            [{"instrument": "Cam", "id": i, "full_name": f"R{i}"} for i in range(detectors)],
-        )
-        session.execute(sa.insert(session.table("physical_filter")), {"instrument": "Cam", "name": "r", "band": "r"})
-        session.execute(sa.insert(session.table("day_obs")), {"instrument": "Cam", "id": 20260101})
-        session.execute(sa.insert(session.table("group")), {"instrument": "Cam", "name": "g"})
-        common = {"instrument": "Cam", "day_obs": 20260101, "group": "g", "physical_filter": "r"}
-        session.execute(
-            sa.insert(session.table("exposure")),
-            [{**common, "id": i, "obs_id": f"o{i}", "exposure_time": float(i % 60)} for i in range(exposures)],
-        )
-        dataset_type = ensure_dataset_type(session, "raw", ["instrument", "exposure", "detector"], "StructuredDataDict")
-        ensure_records_table(session, "file_datastore_records")
-        for run, number in ((RUN, datasets), (OTHER, datasets // 10)):
-            collection = ensure_collection(session, run, CollectionType.RUN)
-            ensure_summaries(session, collection, [dataset_type.id], {"instrument": ["Cam"]})
-            _fill_run(session, dataset_type.id, dataset_type.tags_table, collection.key, run, number)
-
-    change(repository, "fill", work)
-    if repository.dialect == "postgresql":
-        engine = sa.create_engine(repository.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
-
-
-def _fill_run(session: Session, number: int, tags: str, run: int | str, name: str, datasets: int) -> None:
-    lite = session.dialect == "sqlite"
-    make_id = "lower(hex(randomblob(16)))" if lite else "gen_random_uuid()"
-    schema = f'"{session.namespace}".' if session.namespace else ""
-    values = {"t": number, "r": run, "n": datasets, "name": name}
-    concat = "'/raw/' || e.id || '_' || d.id || '.yaml'"
-    for statement in (
-        (
-            f"CREATE TEMPORARY TABLE new_rows AS SELECT {make_id} AS id, e.id AS exposure, d.id AS detector, "
-            f"CAST(:name AS text) || {concat} AS path "
-            f"FROM {schema}exposure AS e CROSS JOIN {schema}detector AS d ORDER BY e.id, d.id LIMIT :n"
-        ),
-        (
-            f"INSERT INTO {schema}dataset (id, dataset_type_id, ingest_date, run_id) "
-            "SELECT id, :t, 1767225637000000000, :r FROM new_rows"
-        ),
-        (
-            f"INSERT INTO {schema}{tags} (dataset_type_id, dataset_id, collection_id, instrument, detector, exposure) "
-            "SELECT :t, id, :r, 'Cam', detector, exposure FROM new_rows"
-        ),
-        (
-            f"INSERT INTO {schema}dataset_location (datastore_name, dataset_id) "
-            "SELECT 'FileDatastore@<butlerRoot>', id FROM new_rows"
-        ),
-        (
-            f"INSERT INTO {schema}file_datastore_records "
-            "(dataset_id, path, formatter, storage_class, component, checksum, file_size) "
-            "SELECT id, path, 'lsst.daf.butler.formatters.yaml.YamlFormatter', 'StructuredDataDict', "
-            "'__NULL_STRING__', NULL, 10 FROM new_rows"
-        ),
-        "DROP TABLE new_rows",
-    ):
-        text = sa.text(statement)
-        session.connection.execute(text, {k: v for k, v in values.items() if f":{k}" in statement})
+# -- others -------------------------------------------------------------------------
 
 
 class Watch:
-    """Another session that reads, tags and inserts all the time, and remembers how long it had to wait."""
+    """A session that does one thing all the time, and remembers how long it had to wait."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, repository: Repository, name: str, act: Callable[[sa.Connection, Keys], None]) -> None:
+        self.name = name
+        self.longest_s = 0.0
+        self._repository, self._act = repository, act
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.longest_s = 0.0
-
-    def __enter__(self) -> Self:
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Let the session end."""
         self._stop.set()
         self._thread.join()
 
@@ -188,81 +167,205 @@ class Watch:
         with engine.connect() as connection:
             connection.exec_driver_sql(f'SET search_path TO "{NAMESPACE}"')
             connection.commit()
-            statements = (
-                "SELECT count(*) FROM (SELECT 1 FROM dataset LIMIT 100) AS some",
-                # What somebody who certifies, tags or stores these very datasets must wait for.
-                (
-                    "SELECT id FROM dataset WHERE id = (SELECT id FROM dataset WHERE run_id = "
-                    f"(SELECT collection_id FROM collection WHERE name = '{RUN}') LIMIT 1) FOR KEY SHARE"
-                ),
-                (
-                    "INSERT INTO collection_summary_instrument (collection_id, instrument) SELECT collection_id, 'Cam' "
-                    f"FROM collection WHERE name = '{RUN}' ON CONFLICT DO NOTHING"
-                ),
-            )
+            keys = Keys.read(connection)
             while not self._stop.is_set():
-                for statement in statements:
-                    begun = time.perf_counter()
-                    connection.exec_driver_sql(statement)
-                    self.longest_s = max(self.longest_s, time.perf_counter() - begun)
-                    connection.rollback()
-                time.sleep(0.005)
+                begun = time.perf_counter()
+                self._act(connection, keys)
+                self.longest_s = max(self.longest_s, time.perf_counter() - begun)
+                time.sleep(0.02)
 
 
-def butler_program(client: str) -> str:
-    """Return the ``butler`` command beside a Python."""
-    return str(Path(client).parent / "butler")
+@dataclass(frozen=True)
+class Keys:
+    """What statements need."""
+
+    run: int
+    other: int
+    exposures: int
+
+    @classmethod
+    def read(cls, connection: sa.Connection) -> Keys:
+        """Read it from a registry."""
+        query = sa.text("SELECT collection_id FROM collection WHERE name = :name")
+        run, other = (connection.scalar(query, {"name": name}) for name in (RUN, OTHER))
+        found = cls(run, other, connection.scalar(sa.text("SELECT count(*) FROM exposure")) or 0)
+        connection.commit()
+        return found
 
 
-def compare_reading(repo: str, client: str) -> Iterator[Comparison]:
-    """Compare what only reads."""
-    butler = butler_program(client)
-    everything = [butler, "query-datasets", repo, "*", "--collections", "*", "--limit", "0"]
-    where = "instrument='Cam' AND detector IN (1..5) AND exposure.exposure_time > 10"
-    for what, ours, against, theirs in (
+_FIND = sa.text(
+    "SELECT d.id FROM dataset_tags_00000001 AS t JOIN dataset AS d ON d.id = t.dataset_id "
+    "WHERE t.dataset_type_id = 1 AND t.collection_id = :run AND instrument = 'Cam' AND t.exposure = :exposure"
+)
+
+
+def _read(connection: sa.Connection, run: int, exposures: int) -> None:
+    """Find what a run has of one exposure, as those do who look for a dataset."""
+    connection.execute(_FIND, {"run": run, "exposure": random.randrange(exposures)}).all()  # noqa: S311 (no secret)
+    connection.rollback()
+
+
+def _write(connection: sa.Connection, keys: Keys) -> None:
+    """Insert a dataset into the other run, and take it out again: two transactions."""
+    identifier = uuid.uuid4()
+    values = {
+        "id": identifier,
+        "run": keys.other,
+        "exposure": keys.exposures - 1,
+        "detector": random.randrange(DETECTORS),  # noqa: S311
+    }
+    for statements in (
         (
-            "collection list --counts",
-            ["collection", "list", repo, "--counts"],
-            "query-datasets '*', all collections",
-            everything,
+            "INSERT INTO dataset (id, dataset_type_id, ingest_date, run_id) VALUES (:id, 1, 0, :run)",
+            "INSERT INTO dataset_tags_00000001 VALUES (1, :id, :run, 'Cam', :detector, :exposure)",
+            "INSERT INTO dataset_location (datastore_name, dataset_id) VALUES ('other', :id)",
         ),
-        (
-            "dataset find, all of a run",
-            ["dataset", "find", repo, "raw", "-c", RUN],
-            "query-datasets raw",
-            [butler, "query-datasets", repo, "raw", "--collections", RUN, "--limit", "0"],
-        ),
-        (
-            "dataset find --where",
-            ["dataset", "find", repo, "raw", "-c", RUN, "--where", where],
-            "query-datasets raw --where",
-            [butler, "query-datasets", repo, "raw", "--collections", RUN, "--limit", "0", "--where", where],
-        ),
-        (
-            "dataset orphans",
-            ["dataset", "orphans", repo],
-            "query-datasets '*' --show-uri",
-            [*everything, "--show-uri"],
-        ),
+        ("DELETE FROM dataset_location WHERE dataset_id = :id", "DELETE FROM dataset WHERE id = :id"),
     ):
-        mine = run_s([*PROGRAM, "-q", *ours])
-        other = run_s(theirs)
-        yield Comparison(what, against, mine[0], other[0], mine[1], other[1])
+        for statement in statements:
+            text = sa.text(statement)
+            connection.execute(text, {k: v for k, v in values.items() if f":{k}" in statement})
+        connection.commit()
 
 
-def compare_removal(ours: Repository, theirs: str, client: str) -> Comparison:
-    """Compare the removal of a run with all that is in it, each in its own copy."""
-    repo = str(ours.config_file)
-    watch = Watch(ours) if ours.dialect == "postgresql" else None
-    with watch or contextlib.nullcontext():
-        mine = run_s([*PROGRAM, "-q", "dataset", "remove", repo, "-c", RUN, "--yes", "--empty-trash"])
-    other = run_s([butler_program(client), "remove-runs", theirs, RUN, "--no-confirm"])
-    stall = watch.longest_s if watch is not None else None
-    return Comparison("dataset remove, a whole run", "remove-runs", mine[0], other[0], mine[1], other[1], stall)
+def _hold(connection: sa.Connection, keys: Keys) -> None:
+    """Do what somebody does who tags the very datasets that are removed, and undo it."""
+    query = "SELECT id FROM dataset WHERE id = (SELECT id FROM dataset WHERE run_id = :run LIMIT 1) FOR KEY SHARE"
+    connection.execute(sa.text(query), {"run": keys.run})
+    connection.rollback()
+
+
+class Watches:
+    """All sessions that are watched beside a removal on PostgreSQL: in other runs, and in the run that goes."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._watches = [
+            Watch(repository, "a reader of another run", lambda c, k: _read(c, k.other, k.exposures // 10)),
+            Watch(repository, "a writer in another run", _write),
+            Watch(repository, "a reader of the run", lambda c, k: _read(c, k.run, k.exposures)),
+            Watch(repository, "a tagger of the run", _hold),
+        ]
+        time.sleep(_IDLE_S)
+        self._idle = {w.name: w.longest_s for w in self._watches}
+        for watch in self._watches:
+            watch.longest_s = 0.0
+        self.stalls_ms: dict[str, list[float]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for watch in self._watches:
+            watch.stop()
+        self.stalls_ms = {w.name: [self._idle[w.name] * 1000, w.longest_s * 1000] for w in self._watches}
+
+
+# -- questions ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is to be measured, and against what.
+
+    Attributes
+    ----------
+    datasets : `int`
+        Number of datasets in the run; there is a second run with a tenth of them.
+    client : `str`
+        Python of an environment with the Butler.
+    enough : `float` or `None`
+        The Butler is ended when it has taken so many times as long as registrytool.
+    questions : `str`
+        Only questions with this text.
+    """
+
+    datasets: int
+    client: str
+    enough: float | None = None
+    questions: str = ""
+
+    def compare(
+        self, database: str, what: str, ours: Sequence[str], against: str, theirs: Sequence[str], watches: Any = None
+    ) -> Comparison:
+        """Run one program after the other."""
+        with watches or contextlib.nullcontext():
+            mine = run([*PROGRAM, "-q", *ours])
+        # What starts in a second or two is not worth to be ended.
+        limit_s = None if self.enough is None else max(20.0, self.enough * mine.seconds)
+        other = run([str(Path(self.client).parent / "butler"), *theirs], limit_s)
+        stalls = watches.stalls_ms if watches is not None else {}
+        return Comparison(database, what, against, self.datasets, mine, other, stalls)
+
+    def reading(self, repo: str, database: str) -> Iterator[Comparison]:
+        """Compare what only reads."""
+        run_of = ["query-datasets", repo, "raw", "--collections", RUN, "--limit", "0"]
+        everything = ["query-datasets", repo, "*", "--collections", "*", "--limit", "0"]
+        where = "instrument='Cam' AND detector IN (1..5) AND exposure.exposure_time > 10"
+        find = ["dataset", "find", repo, "raw", "-c", RUN]
+        for what, ours, against, theirs in (
+            ("collection list --counts", ["collection", "list", repo, "--counts"], "query-datasets '*'", everything),
+            ("dataset find, all of a run", find, "query-datasets raw", run_of),
+            (
+                "dataset find --where",
+                [*find, "--where", where],
+                "query-datasets raw --where",
+                [*run_of, "--where", where],
+            ),
+            (
+                "dataset orphans",
+                ["dataset", "orphans", repo],
+                "query-datasets '*' --show-uri",
+                [*everything, "--show-uri"],
+            ),
+        ):
+            if self.questions in what:
+                yield self.compare(database, what, ours, against, theirs)
+
+    def removal(self, ours: Repository, theirs: Path, database: str) -> Iterator[Comparison]:
+        """Compare the removal of a run with all that is in it, files too, each in its own copy."""
+        what = "dataset remove, a whole run with its files"
+        if self.questions not in what:
+            return
+        repo = Path(str(ours.root))
+        for root in (repo, theirs):
+            make_files(root, self.datasets)
+        command = ["dataset", "remove", str(repo), "-c", RUN, "--yes", "--empty-trash"]
+        watches = Watches(ours) if ours.dialect == "postgresql" else None
+        against = ["remove-runs", str(theirs), RUN, "--no-confirm"]
+        yield self.compare(database, what, command, "remove-runs", against, watches)
+        if left := count_files(repo):
+            raise SystemExit(f"{left} files are left")
+        run([*PROGRAM, "dataset", "orphans", str(repo)])
+
+    def sqlite(self) -> Iterator[Comparison]:
+        """Measure on SQLite."""
+        with tempfile.TemporaryDirectory(prefix="registrytool-benchmark-") as name:
+            repository = _created(Path(name) / "repo")
+            fill(repository, self.datasets)
+            yield from self.reading(str(repository.root), "sqlite")
+            theirs = Path(name) / "theirs"
+            shutil.copytree(Path(name) / "repo", theirs)
+            yield from self.removal(repository, theirs, "sqlite")
+
+    def postgresql(self, server: PostgresServer) -> Iterator[Comparison]:
+        """Measure on PostgreSQL."""
+        with tempfile.TemporaryDirectory(prefix="registrytool-benchmark-") as name:
+            url = server.new_database()
+            _created(Path(name) / "repo", "--db", url, "--namespace", NAMESPACE)
+            repository = _with_url(Path(name) / "repo", url)
+            fill(repository, self.datasets)
+            yield from self.reading(str(repository.root), "postgresql")
+            copy = server.new_database(url)
+            theirs = Path(name) / "theirs"
+            shutil.copytree(Path(name) / "repo", theirs)
+            _with_url(theirs, copy)
+            yield from self.removal(repository, theirs, "postgresql")
+            for each in (url, copy):
+                server.drop_database(each)
 
 
 def _created(folder: Path, *words: str) -> Repository:
-    run_s([*PROGRAM, "create", str(folder), *words])
+    run([*PROGRAM, "create", str(folder), *words])
     return open_repository(str(folder))
 
 
@@ -275,47 +378,38 @@ def _with_url(folder: Path, url: str) -> Repository:
     return open_repository(str(folder))
 
 
-def measure_sqlite(datasets: int, client: str) -> Iterator[Comparison]:
-    """Measure on SQLite."""
-    with tempfile.TemporaryDirectory(prefix="registrytool-benchmark-") as name:
-        repository = _created(Path(name) / "repo")
-        fill(repository, datasets)
-        print(f"SQLite, {datasets + datasets // 10:,} datasets", file=sys.stderr)
-        yield from compare_reading(str(repository.root), client)
-        shutil.copytree(Path(name) / "repo", Path(name) / "theirs")
-        yield compare_removal(repository, str(Path(name) / "theirs"), client)
-
-
-def measure_postgresql(datasets: int, client: str, server: PostgresServer) -> Iterator[Comparison]:
-    """Measure on PostgreSQL."""
-    with tempfile.TemporaryDirectory(prefix="registrytool-benchmark-") as name:
-        url = server.new_database()
-        _created(Path(name) / "repo", "--db", url, "--namespace", NAMESPACE)
-        repository = _with_url(Path(name) / "repo", url)
-        fill(repository, datasets)
-        print(f"PostgreSQL, {datasets + datasets // 10:,} datasets, {server.origin}", file=sys.stderr)
-        yield from compare_reading(str(repository.root), client)
-        copy = server.new_database(url)
-        shutil.copytree(Path(name) / "repo", Path(name) / "theirs")
-        theirs = _with_url(Path(name) / "theirs", copy)
-        yield compare_removal(repository, str(theirs.root), client)
-
-
-def measure_maintain(datasets: int, client: str | None, url: str | None) -> Iterator[Comparison]:
+def measure_maintain(
+    sizes: Sequence[int],
+    client: str | None,
+    url: str | None,
+    *,
+    database: str | None = None,
+    enough: float | None = None,
+    questions: str = "",
+) -> Iterator[Comparison]:
     """Measure on both databases.
 
     Parameters
     ----------
-    datasets : `int`
-        Number of datasets in the run; there is a second run with a tenth of them.
+    sizes : sequence of `int`
+        Numbers of datasets, see `Bench`.
     client : `str` or `None`
         Python of an environment with the Butler.
     url : `str` or `None`
         Server where databases may be made; by default one is started.
+    database : `str`, optional
+        Only ``sqlite``, or only ``postgresql``.
+    enough, questions : optional
+        See `Bench`.
     """
     if client is None:
         raise SystemExit("No Butler client: name its Python by --client or REGISTRYTOOL_TEST_CLIENT.")
-    yield from measure_sqlite(datasets, client)
+    benches = [Bench(datasets, client, enough, questions) for datasets in sizes]
+    if database != "postgresql":
+        for bench in benches:
+            yield from bench.sqlite()
+    if database == "sqlite":
+        return
     with contextlib.ExitStack() as stack:
         if url is not None:
             address = sa.make_url(url).set(drivername=DRIVER).render_as_string(hide_password=False)
@@ -327,4 +421,5 @@ def measure_maintain(datasets: int, client: str | None, url: str | None) -> Iter
             except PostgresMissingError as error:
                 print(error, file=sys.stderr)
                 return
-        yield from measure_postgresql(datasets, client, server)
+        for bench in benches:
+            yield from bench.postgresql(server)
