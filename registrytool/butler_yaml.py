@@ -13,6 +13,64 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .catalog import Catalog
+    from .models import Plan
+
+
+def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
+    """Name what a registry has at the end of a plan; known managers that it does not have give way.
+
+    It can be done again, for a run that was killed between its commit and this.
+
+    Parameters
+    ----------
+    path : `pathlib.Path` or `None`
+        The file, if there is one.
+    plan : `Plan`
+        The steps that were done; none if the registry was there already.
+    catalog : `Catalog`
+        The content.
+
+    Returns
+    -------
+    warnings : `list` [`str`]
+        What was wrong without any step, and what must be done by hand.
+    """
+    from .catalog import CONFIGURATIONS
+    from .history import History
+
+    if path is None:
+        return []
+    warnings: list[str] = []
+    revisions = History(catalog.content).revisions
+    renamed = {old: new for s in plan.steps for old, new in revisions[s.revision].configuration.items()}
+    try:
+        rename_values(path, renamed)
+        managers = _managers(parse_yaml(path.read_text(encoding="utf-8")))
+    except (ConfigurationError, OSError) as error:
+        return [f"butler.yaml must be changed by hand: {error}"]
+    components = plan.start.components.keys() | plan.end.components.keys()
+    for component in sorted(components - CONFIGURATIONS.keys()):
+        start, end = plan.start.get(component), plan.end.get(component)
+        present = _class_of(managers, component)
+        known = catalog.implementation_of(component, present or "")
+        stale = end is not None and known not in (None, end.implementation)
+        if not stale and (start and start.implementation) == (end and end.implementation):
+            continue
+        usual = next(iter(catalog.content.implementations[component]))
+        if end is not None and end.implementation == usual and not managers:
+            # Nobody was named, before week 2020.45: the defaults of the client hold, which are those of new registries.
+            continue
+        class_name = catalog.configured_class(component, end.implementation) if end is not None else None
+        try:
+            set_manager(path, component, class_name)
+        except (ConfigurationError, OSError) as error:
+            warnings.append(f"butler.yaml must be changed by hand: {error}")
+            continue
+        if start is not None and end is not None and start.implementation == end.implementation:
+            warnings.append(f"butler.yaml named {present} as manager of {component}; now it names {class_name}")
+    return warnings
+
 
 def set_manager(path: Path, component: str, class_name: str | None) -> bool:
     """Set or remove the class that manages a component.
@@ -59,11 +117,6 @@ def set_manager(path: Path, component: str, class_name: str | None) -> bool:
         raise ConfigurationError(message, hint=f"Please {action} yourself.")
     _replace(path, changed)
     return True
-
-
-def has_managers(path: Path) -> bool:
-    """Return whether the file names classes that manage components."""
-    return bool(_managers(parse_yaml(path.read_text(encoding="utf-8"))))
 
 
 def rename_values(path: Path, names: Mapping[str, str]) -> bool:

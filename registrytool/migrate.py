@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .backup import back_up, backup_path, require_backup_tool
-from .butler_yaml import has_managers, rename_values, set_manager
-from .catalog import CONFIGURATIONS, Catalog
+from .butler_yaml import follow_plan
+from .catalog import Catalog
 from .database import Database
-from .errors import ConfigurationError, RegistryToolError
-from .history import History
+from .errors import RegistryToolError
 from .inspection import inspect
 from .models import MigrationReport, Plan, StepWork
 from .online.obstacles import online_obstacles
@@ -185,7 +184,10 @@ def apply_migration(
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, progress)
     if not run.plan.steps and not run.inspection.differences:
-        return _report(run, repository, catalog, applied=True)
+        # A run that was killed after its commit has left butler.yaml behind.
+        warnings = follow_plan(repository.config_file, run.plan, catalog)
+        report = _report(run, repository, catalog, applied=True)
+        return replace(report, warnings=(*report.warnings, *warnings))
     target = None
     if options.backup:
         require_backup_tool(database)
@@ -213,7 +215,7 @@ def apply_migration(
                     f" {error.hint}" if error.hint else ""
                 )
             raise
-        warnings = _update_configuration(repository, run, catalog)
+        warnings = follow_plan(repository.config_file, run.plan, catalog)
         reports.append(_report(run, repository, catalog, applied=True))
         reports[-1] = replace(reports[-1], warnings=(*reports[-1].warnings, *warnings))
         step_s += run.step_s
@@ -231,33 +233,6 @@ def apply_migration(
         elapsed_s=time.monotonic() - started,
         step_s=tuple(step_s),
     )
-
-
-def _update_configuration(repository: Repository, run: Run, catalog: Catalog) -> list[str]:
-    """Make ``butler.yaml`` name the managers that the registry now has; what cannot be done is said."""
-    if repository.config_file is None:
-        return []
-    plan, warnings = run.plan, []
-    revisions = History(catalog.content).revisions
-    renamed = {old: new for s in plan.steps for old, new in revisions[s.revision].configuration.items()}
-    try:
-        rename_values(repository.config_file, renamed)
-    except (ConfigurationError, OSError) as error:
-        warnings.append(f"butler.yaml must be changed by hand: {error}")
-    for component in sorted({s.component for s in plan.steps} - CONFIGURATIONS.keys()):
-        start, end = plan.start.get(component), plan.end.get(component)
-        if (start and start.implementation) == (end and end.implementation):
-            continue
-        usual = next(iter(catalog.content.implementations[component]))
-        if end is not None and end.implementation == usual and not has_managers(repository.config_file):
-            # Nobody was named, before week 2020.45: the defaults of the client hold, which are those of new registries.
-            continue
-        class_name = catalog.configured_class(component, end.implementation) if end is not None else None
-        try:
-            set_manager(repository.config_file, component, class_name)
-        except (ConfigurationError, OSError) as error:
-            warnings.append(f"butler.yaml must be changed by hand: {error}")
-    return warnings
 
 
 def _prepare(

@@ -62,7 +62,7 @@ def migrate(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the online migration under way.")] = False,
     abort: Annotated[
-        bool, typer.Option("--abort", help="Take back what the online migration under way built.")
+        bool, typer.Option("--abort", help="Take back what the online migration under way built and did.")
     ] = False,
     hold_contract: Annotated[
         bool, typer.Option("--hold-contract", help="Online: stop before the exchange; --resume finishes.")
@@ -242,8 +242,12 @@ def _show_script(context: typer.Context, output: Format | None, script: Migratio
 def _show_online(result: OnlineReport) -> None:
     for step, exchange_s in zip(result.steps, result.exchange_s, strict=True):
         say(f"{step}: done, others were kept out for {exchange_s:.2f} s.")
+    for warning in result.warnings:
+        say(f"Note: {warning}.")
     if result.aborted is not None:
         say(f"{result.registry}: what was built for {result.aborted} is taken away.")
+        if result.stays is not None:
+            say(f"{result.stays}.")
     elif result.held is not None:
         say(f"{result.held} is ready for its exchange: 'registrytool migrate {result.registry} --resume' finishes.")
     elif not result.steps:
@@ -255,6 +259,8 @@ def _show_online(result: OnlineReport) -> None:
 def _show_done(done: MigrationReport) -> None:
     if done.elapsed_s is None:
         say(f"{done.registry} is there already: nothing to do.")
+        for warning in done.warnings:
+            say(f"Note: {warning}.")
         return
     if done.repairs:
         say(f"Repaired known drift: {', '.join(sorted({str(d.drift) for d in done.repairs}))}.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registrytool.drift import load_drift
+from registrytool.errors import PlanError
 from registrytool.history import History
 from registrytool.runner import Scripts
 
 from .derive import CapturedStep, Effects, derive
+from .record import REPAIR
 
 if TYPE_CHECKING:
     from registrytool.runner import Run
@@ -26,3 +29,23 @@ def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
         result[planned.name] = (computes, *found) if computes is not None else found
         before = after
     return result
+
+
+def refuse_obstacles(run: Run) -> None:
+    """Refuse a run of which a step, or the repair before it, cannot be done online.
+
+    Raises
+    ------
+    PlanError
+        There is such a step; the sentence says why.
+    """
+    refusals = {name: why for name, why in online_obstacles(run).items() if why}
+    kinds = load_drift(run.catalog.content)
+    prepared = sorted({d.drift for d in run.inspection.differences if d.drift and kinds[d.drift].prepare})
+    if prepared:
+        refusals = {REPAIR: tuple(f"{name} needs rows that must be computed first" for name in prepared), **refusals}
+    if refusals:
+        listed = "; ".join(f"{name}: {', and '.join(why)}" for name, why in refusals.items())
+        message = f"{len(refusals)} of the steps cannot run online: {listed}."
+        hint = "Do them without --online while the repository is closed; --to plans to the version before."
+        raise PlanError(message, hint=hint)

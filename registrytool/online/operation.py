@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from registrytool.butler_yaml import follow_plan
 from registrytool.catalog import Catalog
-from registrytool.database import Database, whoami
-from registrytool.drift import load_drift
-from registrytool.errors import ConfigurationError, PlanError, RegistryDriftError, RegistryStateError
+from registrytool.database import Database
+from registrytool.errors import (
+    ConfigurationError,
+    PlanError,
+    RegistryBusyError,
+    RegistryDriftError,
+    RegistryStateError,
+)
 from registrytool.executor import ConnectionExecutor
 from registrytool.inspection import ONLINE_DRIFT, Inspection, inspect
 from registrytool.introspect import read_structure
@@ -36,7 +41,8 @@ from registrytool.structure import differences
 
 from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers
 from .engine import Engine, Pace
-from .obstacles import online_obstacles
+from .obstacles import refuse_obstacles
+from .record import REPAIR, new_record, still_changed, way_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +51,6 @@ if TYPE_CHECKING:
 
     from registrytool.repository import Repository
     from registrytool.step import Snapshot
-
-_REPAIR = "repair of known drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,15 @@ class OnlineReport(_Model):
     """What an online migration did.
 
     ``held`` names the step that waits for its exchange; ``exchange_s`` says how long each exchange kept others out.
+    ``aborted`` names the step that was taken away, and ``stays`` says why steps before it could not be undone.
     """
 
     registry: str
     steps: tuple[str, ...]
     held: str | None = None
     aborted: str | None = None
+    stays: str | None = None
+    warnings: tuple[str, ...] = ()
     exchange_s: tuple[float, ...] = ()
     elapsed_s: float = 0.0
 
@@ -154,7 +161,9 @@ def abort_online(
     catalog: Catalog | None = None,
     progress: Progress | None = None,
 ) -> OnlineReport:
-    """Take away what the online migration that is under way has built; steps that are finished stay.
+    """Take away what the online migration that is under way has built, and go back over its finished steps.
+
+    Those stay that have no way back online, or none without a loss that the options accept; the report says so.
 
     Raises
     ------
@@ -175,6 +184,7 @@ class _Operation:
         self.database = Database.of(repository)
         self.done: list[str] = []
         self.exchange_s: list[float] = []
+        self.warnings: list[str] = []
         self.began = time.monotonic()
         if self.database.dialect != "postgresql":
             message = f"{repository.name} is on SQLite, where a migration keeps everybody else out."
@@ -189,18 +199,11 @@ class _Operation:
                 inspection = self._inspect(connection)
                 inspection.recorded.check_online(self.repository.name)
                 run = self._plan(inspection, connection)
-                refusals = {name: why for name, why in online_obstacles(run).items() if why}
-                if repair := self._repair_obstacles(inspection):
-                    refusals = {_REPAIR: repair, **refusals}
-                if refusals:
-                    listed = "; ".join(f"{name}: {', and '.join(why)}" for name, why in refusals.items())
-                    message = f"{len(refusals)} of the steps cannot run online: {listed}."
-                    hint = "Do them without --online while the repository is closed; --to plans to the version before."
-                    raise PlanError(message, hint=hint)
+                refuse_obstacles(run)
                 if not run.plan.steps and not inspection.differences:
                     return self._report()
                 self._next(run, connection)
-                record = self._record_of(run)
+                record = new_record(run, self.options.settings, accept_loss=self.options.accept_loss)
             engine = self._engine(connection, wanted)
             engine.briefly(lambda: self._write_record(connection, record), exclusive=True)
             return self._go_on(engine, record, hold=self.options.hold)
@@ -216,12 +219,44 @@ class _Operation:
         with self.database.online(wanted, wait_s=self.options.wait_s) as connection:
             record = self._require_record(connection)
             engine = self._engine(connection, wanted)
-            self._phase(engine, record, "abort")
-            with connection.begin():
-                names = table_names(connection, self.database.namespace)
-            engine.take_away(names)
+            aborted, stays = str(record["step"]), None
+            self._take_away(engine, record)
+            back = way_back(record, accept_loss=self.options.accept_loss)
+            try:
+                if back is not None:
+                    self._go_back(engine, back)
+            except RegistryBusyError:
+                raise
+            except (PlanError, RegistryStateError) as error:
+                self._take_away(engine, record)
+                with connection.begin():
+                    changed = still_changed(record, self._inspect(connection).recorded.state)
+                there, back_to = ", ".join(changed), " ".join(f"--to {target}" for target in changed.values())
+                stays = (
+                    f"{there} stays, since going back online is refused ({error.message.rstrip('.')}); "
+                    f"'registrytool migrate {self.repository.name} {back_to}' does it while the repository is closed"
+                )
             engine.briefly(lambda: engine.forget(ONLINE_PREFIX), exclusive=True)
-        return replace(self._report(), aborted=str(record["step"]))
+        return replace(self._report(), aborted=aborted, stays=stays)
+
+    def _take_away(self, engine: Engine, record: dict[str, Any]) -> None:
+        """Drop what the present step has built."""
+        self._phase(engine, record, "abort")
+        with engine.connection.begin():
+            names = table_names(engine.connection, self.database.namespace)
+        engine.take_away(names)
+        engine.briefly(engine.forget)
+
+    def _go_back(self, engine: Engine, record: dict[str, Any]) -> None:
+        """Migrate back to where the run began, step by step as it went."""
+        with engine.connection.begin():
+            run = self._plan(self._inspect(engine.connection), engine.connection, record)
+            refuse_obstacles(run)
+            if run.plan.steps:
+                self._next(run, engine.connection)
+        self._go_on(engine, record, hold=False)
+        if not record["stamped"]:
+            engine.briefly(lambda: engine.do(f"DROP TABLE IF EXISTS {engine.qualified(STAMPS)}"), exclusive=True)
 
     # -- reading ----------------------------------------------------------
 
@@ -258,18 +293,13 @@ class _Operation:
         check_owner(connection, run)
         return run
 
-    def _repair_obstacles(self, inspection: Inspection) -> tuple[str, ...]:
-        kinds = load_drift(self.catalog.content)
-        names = sorted({d.drift for d in inspection.differences if d.drift and kinds[d.drift].prepare})
-        return tuple(f"{name} needs rows that must be computed first" for name in names)
-
     def _next(self, run: Run, connection: sa.Connection) -> _Stage:
         """Return the next stage of a run, after everything that it refuses."""
         first = run.first_snapshot()
         found = run.inspection.found
         if run.inspection.differences:
             alone = replace(run, plan=Plan(run.plan.start, run.plan.start, ()), step_s=[], lost_docs={})
-            return _Stage(_REPAIR, alone, first, first, derive(found, first, first, Effects()), Effects())
+            return _Stage(REPAIR, alone, first, first, derive(found, first, first, Effects()), Effects())
         one = run.first_step()
         (planned,) = one.plan.steps
         after = one.snapshots[0]
@@ -278,21 +308,6 @@ class _Operation:
         return _Stage(planned.name, one, first, after, derive(found, first, after, effects), effects)
 
     # -- the record -------------------------------------------------------
-
-    def _record_of(self, run: Run) -> dict[str, Any]:
-        names = {s.component for s in run.plan.steps}
-        ends = {name: run.plan.end.get(name) for name in sorted(names)}
-        targets = [f"{n}={v.implementation}/{v.version}" if v is not None else f"{n}=none" for n, v in ends.items()]
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return {
-            "targets": targets,
-            "settings": dict(self.options.settings),
-            "accept_loss": self.options.accept_loss,
-            "step": _REPAIR if run.inspection.differences else run.plan.steps[0].name,
-            "phase": "begin",
-            "since": now,
-            "who": whoami(),
-        }
 
     def _write_record(self, connection: sa.Connection, record: Mapping[str, Any]) -> None:
         write_attribute(connection, self.database.namespace, ONLINE_RUN, json.dumps(record))
@@ -321,6 +336,8 @@ class _Operation:
                 stage = self._next(run, connection) if run.plan.steps or run.inspection.differences else None
             if stage is None:
                 engine.briefly(lambda: engine.forget(ONLINE_PREFIX), exclusive=True)
+                # Once more, for steps of a run that was killed before it came to this.
+                self._follow(run.plan)
                 return self._report()
             if stage.work.obstacles:
                 message = f"The step {stage.name} cannot run online any more: {', and '.join(stage.work.obstacles)}."
@@ -341,9 +358,18 @@ class _Operation:
                 )
             except _ChangedError:
                 continue
-            record["phase"] = "begin"
+            record.update(self._after(stage, record))
+            self._follow(stage.run.plan)
             self.done.append(stage.name)
             self.progress.step_finished(stage.name, time.monotonic() - self.began)
+
+    def _follow(self, plan: Plan) -> None:
+        self.warnings += follow_plan(self.repository.config_file, plan, self.catalog)
+
+    @staticmethod
+    def _after(stage: _Stage, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record as it is when a stage is finished."""
+        return {**record, "phase": "begin", "finished": [*record["finished"], stage.name]}
 
     def _tables(self, stage: _Stage) -> list[str]:
         """Return the tables that nobody may use during the exchange; nobody may read of attributes meanwhile."""
@@ -366,7 +392,7 @@ class _Operation:
         run.step_s[:] = [time.monotonic() - self.began for _ in run.plan.steps]
         run.write_log(connection)
         engine.forget()
-        self._write_record(connection, {**record, "phase": "begin"})
+        self._write_record(connection, self._after(stage, record))
         state, universe = parse_state(read_attributes(connection, namespace), self.catalog, where=self.repository.name)
         if (state, universe) != (stage.after.state, stage.after.universe):
             raise RegistryDriftError([f"the recorded versions are not those after {stage.name}"])
@@ -395,6 +421,7 @@ class _Operation:
         return OnlineReport(
             self.repository.name,
             tuple(self.done),
+            warnings=tuple(dict.fromkeys(self.warnings)),
             exchange_s=tuple(self.exchange_s),
             elapsed_s=time.monotonic() - self.began,
         )
