@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .drift import classify, load_drift
 from .introspect import read_structure
-from .naming import is_helper
+from .naming import KEPT, is_helper
 from .state import STAMPS, Recorded, read_recorded
 from .structure import Structure, differences, from_metadata
 from .universe import Universe, same_universe
@@ -77,7 +77,9 @@ def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: St
             online.append(dataclasses.replace(difference, drift=ONLINE_DRIFT))
             continue
         if difference.kind == "table" and difference.aspect == "unexpected":
-            if difference.name != STAMPS:
+            if difference.name.startswith(KEPT):
+                notes.append(f"table {difference.name} keeps what a step back restores")
+            elif difference.name != STAMPS:
                 notes.append(f"table {difference.name} does not belong to the registry")
         elif difference.kind == "index" and difference.aspect == "unexpected":
             notes.append(f"index {difference.name} on {difference.table} does not belong to the registry")

@@ -42,6 +42,8 @@ def shrink(name: str, dialect: str) -> str:
 
 #: What the names of objects begin with that exist only while an online migration is under way.
 HELPER = "registrytool_"
+#: What the names of tables begin with that keep what a step has no other place for, so that the way back restores it.
+KEPT = "migration_"
 
 
 def helper_name(kind: str, *parts: str) -> str:

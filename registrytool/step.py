@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable, DropTable
 
 from .digest import schema_digests
 from .errors import ConfigurationError, RegistryStateError
@@ -16,6 +17,7 @@ from .universe import Universe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from .catalog import Catalog
     from .executor import Executor
@@ -75,6 +77,8 @@ class Step:
         Estimated numbers of rows, by table.
     plain : `bool`, optional
         Whether the statements are for a shell instead of this program.
+    found : `~collections.abc.Set` [`str`], optional
+        Tables that the registry has; needed where the step is only written down, and nobody can be asked.
 
     Attributes
     ----------
@@ -97,6 +101,7 @@ class Step:
         progress: Progress | None = None,
         rows: Mapping[str, int] | None = None,
         plain: bool = False,
+        found: AbstractSet[str] = frozenset(),
     ) -> None:
         self.planned = planned
         self.before = before
@@ -110,6 +115,7 @@ class Step:
         self._progress = progress or NullProgress()
         self._rows = rows or {}
         self._plain = plain
+        self._found = found
         self._created = False
 
     @property
@@ -214,14 +220,30 @@ class Step:
         return self._executor.stream(query)
 
     def has_table(self, name: str) -> bool:
-        """Whether there is a table, though no version promises it; false if the step is only written down."""
+        """Whether there is a table, though no version promises it."""
         if self.recorded:
-            return False
+            return name in self._found
         if self.dialect == "sqlite":
             query = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name")
             return bool(self.fetch(query.bindparams(name=name)))
         query = sa.text("SELECT 1 FROM pg_tables WHERE schemaname = :namespace AND tablename = :name")
         return bool(self.fetch(query.bindparams(namespace=self.before.metadata.schema, name=name)))
+
+    def keep(self, rows: sa.Select[Any], table: sa.Table) -> None:
+        """Put what the new version has no place for into a table that no version knows, so that it can come back.
+
+        Parameters
+        ----------
+        rows : `sqlalchemy.Select`
+            What to keep; where there is nothing, no table is made, unless the step is only written down.
+        table : `sqlalchemy.Table`
+            The table, with the columns of the rows. One of this name is replaced.
+        """
+        if self.has_table(table.name):
+            self.execute(DropTable(table))
+        if self.recorded or self.fetch(rows.limit(1)):
+            self.execute(CreateTable(table))
+            self.execute(sa.insert(table).from_select([c.name for c in table.columns], rows))
 
     def analyze(self, table: sa.Table) -> None:
         """Let the planner of PostgreSQL know a table that the step has made and filled."""

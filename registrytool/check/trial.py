@@ -24,7 +24,7 @@ from registrytool.history import execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
 from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
-from registrytool.naming import version_key
+from registrytool.naming import KEPT, version_key
 from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan
 from registrytool.releases import Releases
@@ -444,14 +444,16 @@ def _pass(
             traces = read_traces(connection, database.namespace)
             connection.exec_driver_sql("SAVEPOINT registrytool_step")
             if recorded:
-                _execute_script(connection, catalog, planned, before, after, options, database.dialect)
+                _execute_script(connection, catalog, planned, before, after, options, run.inspection.recorded.tables)
             else:
                 _execute(connection, catalog, planned, before, after, options, passage, database.namespace)
             _require_transaction(connection)
             # The versions are recorded as the runner does it.
             run.record(connection, planned, after)
             found = read_structure(connection, database.namespace)
-            passage.differences = [d for d in differences(after.structure, found) if d.name != STAMPS]
+            passage.differences = [
+                d for d in differences(after.structure, found) if d.name != STAMPS and not d.table.startswith(KEPT)
+            ]
             if not passage.differences:
                 passage.differences += new_traces(traces, read_traces(connection, database.namespace))
                 passage.differences += sequences_behind(connection, after.metadata)
@@ -528,15 +530,15 @@ def _execute_script(
     before: Snapshot,
     after: Snapshot,
     options: Mapping[str, str],
-    dialect: str,
+    found: frozenset[str],
 ) -> None:
     """Write a step down without a database and execute the text."""
     recorder = Recorder()
-    step = Step(planned, before, after, recorder, catalog, options=options, accept_loss=True)
+    step = Step(planned, before, after, recorder, catalog, options=options, accept_loss=True, found=found)
     _function(catalog, planned)(step)
     plain = connection.execution_options(no_parameters=True)
     for statement in recorder.statements:
-        plain.exec_driver_sql(compiled(statement, dialect))
+        plain.exec_driver_sql(compiled(statement, connection.dialect.name))
 
 
 class _ObservedStep(Step):

@@ -50,6 +50,6 @@ def assert_clean(repository: Repository, state: State | None = None) -> None:
     """Check that a registry is what its versions promise, and that these are the wanted ones."""
     verification = verify_registry(repository, catalog=CATALOG)
     assert [str(d) for d in verification.differences] == []
-    assert verification.notes == ()
+    assert [note for note in verification.notes if not note.endswith("keeps what a step back restores")] == []
     if state is not None:
         assert verification.state == state

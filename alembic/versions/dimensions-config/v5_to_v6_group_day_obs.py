@@ -1,9 +1,10 @@
 """Make groups and observing days dimensions.
 
-The tables group and day_obs are filled from what exposures and visits have; exposure.group_name becomes group,
-group_id goes, and exposures and visits refer to their groups and days.  The timespans of observing days come from the
-offsets of the instruments; where none is known they stay undefined.  Going back loses the timespans, groups and days
-that no exposure or visit has, and the group numbers, which are not kept.
+The tables group and day_obs are filled from what exposures and visits have; exposure.group_name becomes group, and
+exposures and visits refer to their groups and days.  The timespans of observing days come from the offsets of the
+instruments; where none is known they stay undefined.  Universe 6 has no place for group_id: a table beside the
+registry keeps it, and going back brings it to exposures that are still of the same group.  Going back loses the
+timespans, groups and days that no exposure or visit has.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.schema import DropTable
 
 from registrytool.dimension_data import (
     DAY_OBS_HELP,
@@ -31,8 +33,10 @@ down_revision = "2a8a32e1bec3"
 branch_labels = None
 depends_on = None
 
-#: Group numbers have no place in universe 6.
-drops = {"exposure": ("group_id",)}
+#: Group numbers have no place in universe 6; the way down brings them back.
+changes = {"exposure": ("group_id",)}
+#: The table that keeps them.
+NUMBERS = "migration_group_id"
 closed = "columns go or get other names that older clients read, and exposures and visits are searched for NULL"
 
 options = {DAY_OBS_OPTION: DAY_OBS_HELP}
@@ -55,6 +59,8 @@ def upgrade(step: Step) -> None:
     step.execute(sa.insert(group).from_select(["instrument", "name"], groups))
     days = sa.union(*(sa.select(t.c.instrument, t.c.day_obs) for t in (exposure, visit)))
     add_day_obs(step.execute, step.new("day_obs"), days, offsets, step.dialect)
+    kept = (exposure.c.instrument, exposure.c.id, exposure.c.group_name, exposure.c.group_id)
+    step.keep(sa.select(*kept).where(exposure.c.group_id.is_not(None)), _numbers(step))
     step.reshape(renames={"exposure": {"group_name": "group"}})
 
 
@@ -88,4 +94,27 @@ def downgrade(step: Step) -> None:
         "the timespans of {count} observing days, which do not follow from the offset of their instrument, "
         "the first one is ({first})",
     )
-    step.reshape(renames={"exposure": {"group": "group_name"}})
+    kept = _numbers(step)
+    if not step.has_table(NUMBERS):
+        step.reshape(renames={"exposure": {"group": "group_name"}})
+        return
+    number = (
+        sa.select(kept.c.group_id)
+        .where(kept.c.instrument == exposure.c.instrument, kept.c.id == exposure.c.id, kept.c.group == exposure.c.group)
+        .correlate(exposure)
+        .scalar_subquery()
+    )
+    step.reshape(renames={"exposure": {"group": "group_name"}}, fill={"exposure": {"group_id": number}})
+    step.execute(DropTable(kept))
+
+
+def _numbers(step: Step) -> sa.Table:
+    """Return the table that keeps the numbers of groups, by exposure."""
+    return sa.Table(
+        NUMBERS,
+        sa.MetaData(schema=step.before.metadata.schema),
+        sa.Column("instrument", sa.Text(), primary_key=True),
+        sa.Column("id", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("group", sa.Text(), nullable=False),
+        sa.Column("group_id", sa.BigInteger(), nullable=False),
+    )
