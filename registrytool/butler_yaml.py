@@ -42,8 +42,8 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
     if path is None:
         return []
     warnings: list[str] = []
-    revisions = History(catalog.content).revisions
-    renamed = {old: new for s in plan.steps for old, new in revisions[s.revision].configuration.items()}
+    history = History(catalog.content)
+    renamed = {old: new for s in plan.steps for old, new in history.revision(s.revision).configuration.items()}
     try:
         rename_values(path, renamed)
         managers = _managers(parse_yaml(path.read_text(encoding="utf-8")))

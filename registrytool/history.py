@@ -27,6 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ContentError
@@ -34,10 +35,12 @@ from .models import ComponentVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import ModuleType
 
     from .config import Content
+
+#: The step between two configurations of the ObsCore table. Its versions are no content: the user brings them.
+CONFIGURE = "obscore-config"
 
 
 #: Of a change in several steps: new things beside the old ones, and the old ones gone.
@@ -137,6 +140,12 @@ class History:
             message = f"The revision tree is broken: {'; '.join(faults)}."
             raise ContentError(message)
         return result
+
+    def revision(self, identifier: str) -> Revision:
+        """Return the script of a planned step: a revision of the content, or the step between configurations."""
+        if identifier == CONFIGURE:
+            return read_revision(Path(__file__).with_name("obscore_step.py"))
+        return self.revisions[identifier]
 
     def edges(self, component: str | None = None) -> Iterator[Edge]:
         """List the steps that can be run."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .config import parse_yaml
-from .errors import ConfigurationError
+from .errors import ConfigurationError, RegistryStateError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .step import Step
 
 #: Option of the step that makes the table, and its help.
 CONFIG_OPTION = "obscore_config"
@@ -19,6 +21,19 @@ CONFIG_HELP = "YAML file with the configuration of the ObsCore table"
 DEFAULT_NAMESPACE = "daf_butler_obscore"
 _DEFAULTS = {"namespace": DEFAULT_NAMESPACE, "table_name": "obscore"}
 _REQUIRED = ("version", "collection_type", "dataset_types", "obs_collection", "facility_name")
+
+
+def require_free(step: Step, table: str) -> None:
+    """Check that the name of the ObsCore table is free.
+
+    Raises
+    ------
+    RegistryStateError
+        There is such a table: the existing migration tool leaves it when it goes back.
+    """
+    if step.has_table(table):
+        message = f"There is a table {table} already, though the registry has no configuration of it."
+        raise RegistryStateError(message, hint="Drop it, or let the configuration have another table_name.")
 
 
 def read_obscore_config(path: Path) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from .catalog import COMPONENTS
 from .errors import PlanError
+from .history import CONFIGURE, Edge
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State
 from .naming import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .history import Edge, History
+    from .history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,9 @@ def _path(
         moves.setdefault(edge.start, []).append(_Move(edge, Direction.UP))
         if edge.revision.reversible:
             moves.setdefault(edge.end, []).append(_Move(edge, Direction.DOWN))
+    if component == CONFIGURE and target is not None and start != target:
+        # Every configuration follows every other one.
+        moves = {start: [_Move(Edge(history.revision(CONFIGURE), start, target), Direction.UP)]}
     ways: dict[ComponentVersion | None, list[_Move]] = {start: []}
     queue: deque[ComponentVersion | None] = deque([start])
     while queue:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
 from .history import History
+from .obscore import CONFIG_OPTION
 from .planner import make_plan
 from .progress import NullProgress, Progress
 from .runner import Run
@@ -80,13 +81,21 @@ def plan_run(
 def _check_settings(plan: Plan, history: History, settings: Mapping[str, str]) -> None:
     known: dict[str, str] = {}
     for step in plan.steps:
-        revision = history.revisions[step.revision]
+        revision = history.revision(step.revision)
         if step.options:
             known.update(revision.options)
             for name in revision.required_options:
                 if name not in settings:
                     message = f"The step {step.name} needs the option {name}: {revision.options[name]}."
                     raise ConfigurationError(message, hint=f"Set it with --set {name}=VALUE.")
+    if CONFIG_OPTION in settings and plan.start.get("obscore-config") and CONFIG_OPTION not in known:
+        message = f"No step of this plan reads the ObsCore configuration in {settings[CONFIG_OPTION]}."
+        version = plan.start["obscore-config"]
+        raise ConfigurationError(
+            message,
+            hint=f"The registry has {version}: give the new one another version, and name it with "
+            "--to obscore-config=NAMESPACE/VERSION.",
+        )
     known.update({name: "" for r in history.revisions.values() for name in r.options})
     unknown = sorted(settings.keys() - known.keys())
     if unknown:

@@ -23,9 +23,9 @@ from .catalog import CONFIGURATIONS, Catalog, parse_json
 from .database import first_line, whoami
 from .digest import schema_digests
 from .dimension_data import prepare_repair
-from .errors import MigrationError, RegistryDriftError, RegistryStateError
+from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError
 from .executor import ConnectionExecutor, Recorder
-from .history import History, execute_script
+from .history import CONFIGURE, History, execute_script
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
@@ -148,7 +148,7 @@ class Run:
         state = before.state.without(step.component)
         if step.end is not None:
             state = state.replace(step.end)
-        revision = self._history.revisions[step.revision]
+        revision = self._history.revision(step.revision)
         if step.direction is Direction.UP:
             state = state.replace(*revision.brings)
         universe = before.universe
@@ -160,14 +160,20 @@ class Run:
         content = getattr(execute_script(revision.path), "content", None)
         if content is not None:
             dynamic = content(dynamic, step.direction is Direction.UP, self.catalog)
-        if step.component == "obscore":
+        if step.component in ("obscore", "obscore-config"):
             # The table comes and goes with its configuration.
-            config = read_obscore_config(Path(self.options[CONFIG_OPTION])) if step.end is not None else None
+            config, wanted = None, None
+            if step.end is not None:
+                path = Path(self.options[CONFIG_OPTION])
+                config = read_obscore_config(path)
+                wanted = ComponentVersion("obscore-config", str(config["namespace"]), str(config["version"]))
+                if step.component == "obscore-config" and step.end != wanted:
+                    message = f"The configuration in {path} is {wanted}, and {step.end} was asked for."
+                    hint = "Ask for what the file says, or change namespace and version in it."
+                    raise ConfigurationError(message, hint=hint)
             dynamic = replace(dynamic, obscore=config)
             state = state.without("obscore-config")
-            if config is not None:
-                found = (str(config["namespace"]), str(config["version"]))
-                state = state.replace(ComponentVersion("obscore-config", *found))
+            state = state.replace(wanted) if wanted is not None else state
         return Snapshot.make(self.catalog, state, self.dialect, dynamic, universe, self.namespace)
 
     def _next_universe(self, step: PlannedStep, present: Mapping[str, Any], dynamic: DynamicContent) -> dict[str, Any]:
@@ -259,6 +265,7 @@ class Run:
             options=self.options,
             accept_loss=accept_loss,
             plain=plain,
+            found=self.inspection.recorded.tables,
         )
         (scripts or Scripts(self.catalog.content)).function(planned)(step)
         return step
@@ -360,11 +367,8 @@ class Run:
             context.run_migrations(step=current)
 
     def _steps(self, connection: sa.Connection, script: ScriptDirectory, current: _Current) -> Iterator[MigrationStep]:
-        from alembic.runtime.migration import MigrationStep
-
         before = self.first_snapshot()
         total = len(self.plan.steps)
-        history = History(self.catalog.content)
         for number, (planned, after) in enumerate(zip(self.plan.steps, self.snapshots, strict=True), start=1):
             self.progress.step_started(planned.name, number, total)
             started = time.monotonic()
@@ -379,14 +383,11 @@ class Run:
                 progress=self.progress,
                 rows=self.rows,
             )
-            revision = script.get_revision(planned.revision)
-            make = MigrationStep.upgrade_from_script
-            if planned.direction is Direction.DOWN:
-                make = MigrationStep.downgrade_from_script
-            step: MigrationStep = make(script.revision_map, revision)
-            if history.revisions[planned.revision].is_switch:
-                step = _switch_step(planned, step, script.revision_map)
-            yield step
+            if planned.revision == CONFIGURE:
+                # Alembic has no script for it: what it leads to is the user's own.
+                Scripts(self.catalog.content).function(planned)(current.step)
+            else:
+                yield self._alembic_step(planned, script)
             # Alembic has run the script and written its row when it asks for the next step.
             self.record(connection, planned, after)
             self.check(connection, after, planned.name)
@@ -396,10 +397,29 @@ class Run:
             self.progress.step_finished(planned.name, elapsed)
             before = after
 
+    def _alembic_step(self, planned: PlannedStep, script: ScriptDirectory) -> MigrationStep:
+        """Return a step as Alembic runs it."""
+        from alembic.runtime.migration import MigrationStep
+
+        revision = script.get_revision(planned.revision)
+        make = MigrationStep.upgrade_from_script
+        if planned.direction is Direction.DOWN:
+            make = MigrationStep.downgrade_from_script
+        step: MigrationStep = make(script.revision_map, revision)
+        if self._history.revision(planned.revision).is_switch:
+            step = _switch_step(planned, step, script.revision_map)
+        return step
+
     def record(self, executor: Executes, planned: PlannedStep, after: Snapshot) -> None:
         """Write the new version down."""
         if planned.component == "dimensions-config":
             write_attribute(executor, self.namespace, CONFIGURATIONS["dimensions-config"], config_text(after.universe))
+            return
+        if planned.component in ("obscore", "obscore-config"):
+            config = after.dynamic.obscore
+            text = config_text(config) if config is not None else None
+            write_attribute(executor, self.namespace, CONFIGURATIONS["obscore-config"], text)
+        if planned.component in CONFIGURATIONS:
             return
         write_version(executor, self.namespace, self.catalog, planned.start, planned.end)
         if planned.start is not None and (planned.end or planned.start).implementation != planned.start.implementation:
@@ -410,10 +430,6 @@ class Run:
             # The step that makes the tables of a universe stores it as well.
             name = CONFIGURATIONS["dimensions-config"]
             write_attribute(executor, self.namespace, name, config_text(after.universe))
-        if planned.component == "obscore":
-            config = after.dynamic.obscore
-            text = config_text(config) if config is not None else None
-            write_attribute(executor, self.namespace, CONFIGURATIONS["obscore-config"], text)
 
     def check(self, connection: sa.Connection, snapshot: Snapshot, what: str) -> None:
         """Compare the registry with a snapshot.
@@ -551,7 +567,7 @@ class Scripts:
 
     def function(self, planned: PlannedStep) -> Any:
         """Return what the script of a step does in its direction."""
-        module = execute_script(self._history.revisions[planned.revision].path)
+        module = execute_script(self._history.revision(planned.revision).path)
         return module.upgrade if planned.direction is Direction.UP else module.downgrade
 
 

@@ -317,7 +317,7 @@ class _Author:
         history = History(run.catalog.content)
         before = run.first_snapshot()
         for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
-            reason = history.revisions[planned.revision].computes
+            reason = history.revision(planned.revision).computes
             if reason is not None:
                 raise not_expressible(planned, reason)
             self.writer.step = planned

@@ -9,6 +9,7 @@ from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
 from .config import parse_yaml
 from .errors import ConfigurationError, RegistryStateError
 from .models import ComponentVersion, State
+from .obscore import DEFAULT_NAMESPACE
 from .releases import Releases
 from .state import parse_universe
 from .universe import Universe, docs, with_docs
@@ -25,7 +26,7 @@ def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dic
     ----------
     targets : iterable of `str`
         Each ``newest``, a Butler release, or ``component=version`` (``dimensions-config=namespace/version`` for
-        another namespace, ``obscore=none`` to do without).
+        another namespace, likewise ``obscore-config``, ``obscore=none`` to do without).
     state : `State`
         State of the registry: its implementations are kept.
     catalog : `Catalog`
@@ -60,6 +61,11 @@ def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dic
             raise ConfigurationError(message, hint=f"The components are {', '.join(COMPONENTS)}.")
         elif version == "none":
             result[component] = None
+        elif component == "obscore-config":
+            found = state.get(component)
+            namespace, _, number = version.rpartition("/")
+            namespace = namespace or (found.implementation if found is not None else DEFAULT_NAMESPACE)
+            result[component] = ComponentVersion(component, namespace, number)
         else:
             implementation, slash, number = version.rpartition("/")
             found = state.get(component)

@@ -119,7 +119,7 @@ if TYPE_CHECKING:
         find_datasets,
         plan_search,
     )
-    from .obscore_table import ObsCoreCheck, check_obscore, enable_obscore  # noqa: F401 (for type checkers)
+    from .obscore_table import ObsCoreCheck, check_obscore, configure_obscore, enable_obscore  # noqa: F401 (for type checkers)
     from .orphans import OrphanReport, find_orphans  # noqa: F401 (for type checkers)
     from .overlaps import (  # noqa: F401 (for type checkers)
         overlap_pixels,
@@ -224,6 +224,7 @@ _MODULES = {
     "edit_chains": "chains",
     "empty_run": "datasets",
     "empty_trash": "trash",
+    "configure_obscore": "obscore_table",
     "enable_obscore": "obscore_table",
     "ensure_collection": "collections",
     "ensure_dataset_type": "dataset_types",

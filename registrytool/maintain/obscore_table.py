@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
+from registrytool.migrate import MigrateOptions, apply_migration, plan_migration
 from registrytool.models import _Model
-from registrytool.obscore import CONFIG_OPTION
+from registrytool.obscore import CONFIG_OPTION, read_obscore_config
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
@@ -109,7 +110,6 @@ def enable_obscore(
         The configuration is not one.
     """
     from registrytool.catalog import Catalog as Versions
-    from registrytool.migrate import MigrateOptions, apply_migration, plan_migration
 
     from .session import reading
 
@@ -118,10 +118,75 @@ def enable_obscore(
         if session.state.get("obscore") is not None:
             message = f"The registry of {repository.name} has an ObsCore table already."
             raise RegistryStateError(message, hint="'registrytool obscore check' says whether its rows are right.")
-    version = catalog.newest("obscore", "ObsCoreLiveTableManager").version
-    options = MigrateOptions(
-        targets=(f"obscore={version}",), settings={CONFIG_OPTION: str(config)}, backup=backup, backup_to=backup_to
-    )
+    target = f"obscore={catalog.newest('obscore', 'ObsCoreLiveTableManager').version}"
+    options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, backup=backup, backup_to=backup_to)
+    return _migrated(repository, options, catalog, progress, dry_run=dry_run)
+
+
+def configure_obscore(
+    repository: Repository,
+    config: Path,
+    *,
+    catalog: Catalog | None = None,
+    accept_loss: bool = False,
+    backup: bool = True,
+    backup_to: Path | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> MigrationReport:
+    """Give the ObsCore table another configuration; this is the migration step of ``obscore-config``.
+
+    Columns come and go, and rows stay: new columns have the constant of the configuration, or NULL.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    config : `pathlib.Path`
+        YAML file with the configuration, of another namespace or version than the present one.
+    catalog : `Catalog`, optional
+        The content.
+    accept_loss : `bool`, optional
+        Whether columns may go that have values.
+    backup : `bool`, optional
+        Whether to make a backup.
+    backup_to : `pathlib.Path`, optional
+        File or folder for the backup.
+    dry_run : `bool`, optional
+        Whether to change nothing.
+    progress : `Progress`, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    report : `MigrationReport`
+        What was done.
+
+    Raises
+    ------
+    RegistryStateError
+        The registry has no such table, or values would be lost.
+    ConfigurationError
+        The configuration is not one, or has the version of the present one.
+    """
+    from registrytool.catalog import Catalog as Versions
+
+    from .session import reading
+
+    catalog = catalog or Versions()
+    with reading(repository, catalog=catalog) as session:
+        if session.state.get("obscore") is None:
+            message = f"The registry of {repository.name} has no ObsCore table."
+            raise RegistryStateError(message, hint="'registrytool obscore enable' makes one.")
+    wanted = read_obscore_config(config)
+    target = f"obscore-config={wanted['namespace']}/{wanted['version']}"
+    options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, accept_loss, backup, backup_to)
+    return _migrated(repository, options, catalog, progress, dry_run=dry_run)
+
+
+def _migrated(
+    repository: Repository, options: MigrateOptions, catalog: Catalog, progress: Progress | None, *, dry_run: bool
+) -> MigrationReport:
     if dry_run:
         return plan_migration(repository, options, catalog=catalog)
     return apply_migration(repository, options, catalog=catalog, progress=progress or NullProgress())

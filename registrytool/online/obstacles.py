@@ -24,7 +24,7 @@ def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
     for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
         effects = Effects()
         run.write_down(planned, before, after, effects, scripts, accept_loss=True, kind=CapturedStep)
-        computes = history.revisions[planned.revision].computes
+        computes = history.revision(planned.revision).computes
         found = derive(before.structure, before, after, effects).obstacles
         result[planned.name] = (computes, *found) if computes is not None else found
         before = after

@@ -21,6 +21,7 @@ from registrytool.state import LOG_PREFIX, read_attributes, write_attribute
 from tests.migration.test_steps import never_null
 from tests.support.registries import assert_clean, make, migrate
 from tests.support.rows import fill_registry, read_content
+from tests.support.scripts import execute_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,25 +76,9 @@ def twin(repository: Repository, request: pytest.FixtureRequest, tmp_path: Path)
     server.drop_database(url)
 
 
-def execute(repository: Repository, text: str) -> None:
-    """Run a script as its shell does, but for the commands to the shell itself."""
-    lines = [line for line in text.splitlines() if line not in (".bail on", r"\set ON_ERROR_STOP on")]
-    assert len(lines) == len(text.splitlines()) - 1
-    statements = "\n".join(lines)
-    if repository.sqlite_file is not None:
-        with contextlib.closing(sqlite3.connect(repository.sqlite_file)) as file:
-            file.executescript(statements)
-        return
-    url = repository.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with contextlib.closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statements)
-
-
 def refusal(repository: Repository, text: str) -> str:
     with pytest.raises((sqlite3.IntegrityError, psycopg2.errors.RaiseException)) as caught:
-        execute(repository, text)
+        execute_script(repository, text)
     return str(caught.value).partition("\n")[0]
 
 
@@ -118,7 +103,7 @@ def test_a_script_gives_the_same_database_as_the_migration(repository: Repositor
     script = migration_script(twin, OPTIONS)
     migrate(repository, "newest", **SETTINGS)
 
-    execute(twin, script.text)
+    execute_script(twin, script.text)
 
     assert_clean(twin)
     assert content(twin) == content(repository)
@@ -146,7 +131,7 @@ def test_a_script_from_a_recorded_registry_is_that_of_the_registry(
     assert (offline.exit_code, offline.stderr) == (0, "")
     live = migration_script(repository, MigrateOptions(targets=("w_2024_10",), settings=SETTINGS))
     assert offline.stdout.splitlines()[1:] == live.text.splitlines()[1:]
-    execute(repository, offline.stdout)
+    execute_script(repository, offline.stdout)
     assert_clean(repository)
 
 
@@ -164,7 +149,7 @@ def test_a_script_down_asserts_that_nothing_is_lost(repository: Repository) -> N
         "The step datasets ByDimensionsDatasetRecordStorageManagerUUID 2.0.0 -> 1.0.0 would lose the nanoseconds of "
         "the ingest dates of some datasets. Accept that with --accept-loss, or stay at the present version."
     )
-    execute(repository, migration_script(repository, replace(options, accept_loss=True)).text)
+    execute_script(repository, migration_script(repository, replace(options, accept_loss=True)).text)
     assert_clean(repository)
     assert content(repository).keys() == before.keys()
 
@@ -180,7 +165,7 @@ def test_a_script_is_refused_by_a_registry_that_changed_since(repository: Reposi
     assert content(repository) == before
     with Database.of(repository).write("drop it") as connection:
         connection.exec_driver_sql(f"ALTER TABLE {skymap} DROP COLUMN spare")
-    execute(repository, text)
+    execute_script(repository, text)
     assert refusal(repository, text) == OTHER_VERSIONS
 
 
@@ -207,7 +192,7 @@ def test_a_script_keeps_indexes_and_triggers_of_others_on_sqlite(run: Run, tmp_p
         for statement in mine:
             file.execute(statement)
 
-    execute(repository, migration_script(repository, OPTIONS).text)
+    execute_script(repository, migration_script(repository, OPTIONS).text)
 
     with contextlib.closing(sqlite3.connect(repository.sqlite_file)) as file:
         found = [sql for (sql,) in file.execute("SELECT sql FROM sqlite_master WHERE name IN ('odd; name', 'mine')")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from registrytool.obscore import CONFIG_HELP, CONFIG_OPTION
+from registrytool.obscore import CONFIG_HELP, CONFIG_OPTION, require_free
 
 if TYPE_CHECKING:
     from registrytool.step import Step
@@ -30,6 +30,8 @@ loses = "the rows of the ObsCore table and its configuration"
 
 
 def upgrade(step: Step) -> None:
+    for name in sorted(step.after.structure.tables.keys() - step.before.structure.tables.keys()):
+        require_free(step, name)
     step.reshape()
 
 
