@@ -43,7 +43,7 @@ _FIELDS = (
 )
 _FILTER = ("physical_filter", "band", "aliases", "wavelength_nm", "doc")
 _DETECTOR = ("id", "full_name", "name_in_raft", "raft", "purpose", "corners_mm", "columns")
-_RAW = ("dataset_type", "dimensions", "storage_class", "formatter")
+_RAW = ("dataset_type", "dimensions", "storage_class", "formatter", "scales")
 _FOCAL_PLANE = ("plate_scale_arcsec_per_mm", "distortion", "rotation_deg", "flip_x", "padding_mm")
 #: Longest name that the newest universe holds; `register` checks those of the registry.
 _NAME, _CLASS = 32, 64
@@ -240,7 +240,14 @@ def _raw(top: Entry) -> RawDatasets | None:
         dimensions,
         entry.text("storage_class", required=True, default=""),
         entry.text("formatter", required=True, default=""),
+        _scales(entry),
     )
+
+
+def _scales(raw: Entry) -> Mapping[str, float]:
+    entry = raw.entry("scales", None)
+    found = {key: entry.value(key, float, required=True, default=1.0) for key in entry.nodes} if entry else {}
+    return MappingProxyType(found)
 
 
 def _runs(top: Entry) -> Mapping[str, str]:

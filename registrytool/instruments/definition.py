@@ -176,12 +176,15 @@ class RawDatasets:
         Its dimensions.
     storage_class, formatter : `str`
         How the client reads the files; the full name of the class of the formatter.
+    scales : `~collections.abc.Mapping` [`str`, `float`]
+        Columns of whole numbers that keep what headers say times such a number, rounded.
     """
 
     dataset_type: str
     dimensions: tuple[str, ...]
     storage_class: str
     formatter: str
+    scales: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

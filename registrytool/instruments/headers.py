@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 _CHUNK, _AHEAD = 25, 40
 #: Names of index files.
 _INDEX = ("_index.json",)
+#: Keys of index files and sidecars.
+_COMMON, _CONTENT = "__COMMON__", "__CONTENT__"
+_PROPERTY, _KEYWORD = re.compile(r"property '(\w+)' using"), re.compile(r"[A-Z0-9_ -]+")
 _SUFFIX = re.compile(r"\.fits?(\.fz|\.gz|\.bz2)?$")
+
+
+class _HeaderError(Exception):
+    """A header is of no use; the text is a sentence without its period."""
 
 
 def require_translators(wanted: str = "read headers") -> None:
@@ -173,24 +180,44 @@ def _read_file(source: Source, translator: Any) -> list[Observation] | BadFile:
         return BadFile(file, f"It cannot be read: {reason_of(error)}.")
     except IsADirectoryError:
         return BadFile(file, "It is a folder that cannot be searched.")
+    except _HeaderError as error:
+        return BadFile(file, f"{error}.")
     except Exception as error:  # noqa: BLE001 (headers can be wrong in any way, and translators fail in any way)
-        return BadFile(file, f"Its header cannot be read: {_reason(error)}.")
+        return BadFile(file, f"{_explanation(error)}.")
     return found or BadFile(file, "It has no header of a detector.")
 
 
 def _headers(source: Source, size: int, translator: Any) -> list[tuple[Any, Any]]:
     """Return the header of each detector, and the translator for it."""
-    from astro_metadata_translator import MetadataTranslator
-
     with source.opened() as stream:
         primary: Any = read_primary(stream, size)
     if primary is None:
         primary = _astropy_primary(source)
-    kind = translator or MetadataTranslator.determine_translator(primary, filename=source.uri)
+    kind = _choose(translator, primary, source.uri)
     if _looks_itself(kind):
         # It adds to each header what astropy has read.
         return [(kind, h) for h in kind.determine_translatable_headers(source.uri, _astropy_primary(source))]
     return [(kind, primary)]
+
+
+def _choose(translator: Any, header: Any, uri: str) -> Any:
+    """Return the translator for a header, and refuse one that is meant for another."""
+    from astro_metadata_translator import MetadataTranslator
+
+    if translator is not None and translator.can_translate(header, filename=uri):
+        return translator
+    try:
+        found = MetadataTranslator.determine_translator(header, filename=uri)
+    except ValueError:
+        if translator is not None:
+            return translator
+        names = ", ".join(sorted(MetadataTranslator.translators))
+        message = f"No installed translator knows its header ({names}); an index with translated headers needs none"
+        raise _HeaderError(message) from None
+    if translator is not None and found is not translator:
+        message = f"Its header is one for {found.name}, not for {translator.name}"
+        raise _HeaderError(message)
+    return found
 
 
 def _looks_itself(translator: Any) -> bool:
@@ -214,51 +241,74 @@ def _astropy_primary(source: Source) -> Any:
         return primary
 
 
-def _read_sidecar(source: Source) -> Any:
+def _read_sidecar(source: Source) -> dict[str, Any] | None:
     """Return what stands in the file of the same name with the suffix ``.json``, `None` if there is none."""
-    from astro_metadata_translator.indexing import process_sidecar_data
-
     stem = _SUFFIX.sub("", source.name)
     sidecar = Source(f"{stem}.json")
     if stem == source.name or not sidecar.exists():
         return None
     try:
-        with sidecar.opened() as stream:
-            return process_sidecar_data(json.load(stream))
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"its sidecar {sidecar.name} is none of astro_metadata_translator: {_reason(error)}"
-        raise ValueError(message) from None
+        return _read_json(sidecar)
+    except (ValueError, TypeError) as error:
+        message = f"Its sidecar {sidecar.name} is none of astro_metadata_translator: {_reason(error)}"
+        raise _HeaderError(message) from None
 
 
-def _from_content(source: Source, size: int, content: Any, translator: Any) -> Observation:
+def _read_json(source: Source) -> dict[str, Any]:
+    with source.opened() as stream:
+        content = json.load(stream)
+    if not isinstance(content, dict):
+        message = "it holds no mapping"
+        raise TypeError(message)
+    return content
+
+
+def _from_content(source: Source, size: int, content: dict[str, Any], translator: Any) -> Observation:
+    """Return what a header of an index or sidecar says, be it translated or not."""
     from astro_metadata_translator import ObservationInfo
 
-    if isinstance(content, ObservationInfo):
-        return from_info(source, size, content)
+    content = dict(content)
+    mode = content.pop(_CONTENT, None)
+    if mode == "translated" or (mode is None and {"observation_id", "instrument"} <= content.keys()):
+        # The package knows the properties of a camera of its own only where the translator is installed.
+        own = {name[4:]: content.pop(name) for name in list(content) if name.startswith("ext_")}
+        return from_info(source, size, ObservationInfo.from_simple(content), own)
     return translate(source, size, content, translator)
 
 
 def _read_index(index: Source, translator: Any) -> list[list[Observation] | BadFile]:
     """Return what an index says of each of its files."""
-    from astro_metadata_translator.indexing import read_index
-
     try:
-        with warnings.catch_warnings(), index.as_local() as local:
-            warnings.simplefilter("ignore")
-            content = read_index(local, force_dict=True)
+        content = _read_json(index)
+        common = content.pop(_COMMON)
+        mode = content.pop(_CONTENT, "metadata")
     except Exception as error:  # noqa: BLE001 (as in _read_file)
         return [BadFile(index.name, f"It is not an index of astro_metadata_translator: {_reason(error)}.")]
     result: list[list[Observation] | BadFile] = []
     for name, found in content.items():
         source = index.sibling(name)
         try:
-            result.append([_from_content(source, source.size(), found, translator)])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                whole = {**found, **common, _CONTENT: mode}
+                result.append([_from_content(source, source.size(), whole, translator)])
         except FileNotFoundError:
             result.append(BadFile(source.name, f"The index {index.name} names it, and it does not exist."))
         except Exception as error:  # noqa: BLE001 (as in _read_file)
             reason = f"What the index {index.name} says of it is of no use: {_reason(error)}."
             result.append(BadFile(source.name, reason))
     return result
+
+
+def _explanation(error: BaseException) -> str:
+    """Return what is wrong with a header, as the beginning of a sentence."""
+    named = _PROPERTY.search(str(error))
+    if named is None:
+        return f"Its header cannot be read: {_reason(error)}"
+    cause = error.__cause__
+    if isinstance(cause, KeyError) and cause.args and _KEYWORD.fullmatch(str(cause.args[0])):
+        return f"Its header has no {cause.args[0]}, which {named[1]} is taken from"
+    return f"Its header does not give {named[1]}: {_reason(error)}"
 
 
 def _reason(error: BaseException) -> str:

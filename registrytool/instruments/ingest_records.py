@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,12 +58,13 @@ class Item:
     def data_id(self) -> dict[str, Any]:
         """Data ID of the dataset."""
         observation = self.observation
-        return {
+        known = {
             "instrument": observation.instrument,
             "detector": observation.detector,
             self.element: observation.exposure,
             **self.definition.detector(observation.detector).columns,
         }
+        return {name: known[name] for name in self.raw.dimensions}
 
 
 @dataclass(slots=True)
@@ -83,10 +85,11 @@ def plan_batch(session: Session, items: Sequence[Item], existing: Existing) -> B
     chosen: dict[tuple[str, int], dict[str, Any]] = {}
     missing = _missing(session, items)
     for item in items:
-        key = (*item.exposure, item.observation.detector)
-        if key in taken:
+        if tuple(item.data_id.values()) in taken:
             if existing == "fail":
-                reason = f"It is ingested already (exposure {key[1]}, detector {key[2]} of {key[0]})."
+                instrument, exposure = item.exposure
+                detector = item.observation.detector
+                reason = f"It is ingested already ({item.element} {exposure}, detector {detector} of {instrument})."
                 batch.bad.append(BadFile(item.observation.file, reason))
             else:
                 batch.skipped += 1
@@ -137,9 +140,9 @@ def _compare(
         _add_dependencies(session, batch, element, fresh, definitions, items)
 
 
-def _taken(session: Session, items: Sequence[Item]) -> set[tuple[str, int, int]]:
-    """Return instrument, exposure and detector of the datasets that are there."""
-    result: set[tuple[str, int, int]] = set()
+def _taken(session: Session, items: Sequence[Item]) -> set[tuple[Any, ...]]:
+    """Return the values of the data IDs of datasets that are there."""
+    result: set[tuple[Any, ...]] = set()
     groups: dict[tuple[str, str], list[Item]] = {}
     for item in items:
         groups.setdefault((item.definition.name, item.run), []).append(item)
@@ -152,13 +155,13 @@ def _taken(session: Session, items: Sequence[Item]) -> set[tuple[str, int, int]]
         tags = session.table(dataset_type.tags_table)
         numbers = sorted({i.observation.exposure for i in group})
         for start in range(0, len(numbers), 500):
-            query = sa.select(tags.c.instrument, tags.c[element], tags.c.detector).where(
+            query = sa.select(*(tags.c[name] for name in raw.dimensions)).where(
                 tags.c.dataset_type_id == dataset_type.id,
                 tags.c[session.collection_column] == collection.key,
                 tags.c.instrument == instrument,
                 tags.c[element].in_(numbers[start : start + 500]),
             )
-            result |= {(row[0], row[1], row[2]) for row in session.connection.execute(query)}
+            result |= {tuple(row) for row in session.connection.execute(query)}
     return result
 
 
@@ -178,6 +181,9 @@ def _record(session: Session, item: Item) -> dict[str, Any]:
         "timespan": observation.timespan,
         **dict(observation.fields),
     }
+    for name, value in observation.extensions:
+        scale = item.raw.scales.get(name)
+        values.setdefault(name, value if scale is None else math.floor(value * scale + 0.5))
     return {name: values[name] for name in shape.fields if name in values}
 
 
@@ -202,9 +208,12 @@ def _add_dependencies(
     if "day_obs" in implied:
         days = dict.fromkeys((row["instrument"], row["day_obs"]) for row in rows)
         before["day_obs"] = [day_obs_record(instrument, day, offset_s) for instrument, day in days]
-    if "group" in implied:
-        groups = dict.fromkeys((row["instrument"], row["group"]) for row in rows)
-        before["group"] = [{"instrument": instrument, "name": name} for instrument, name in groups]
+    for name in implied:
+        # Elements that are nothing but a key, such as a group, need no more than to be there.
+        other = session.universe[name]
+        if other.required == ("instrument", name) and not other.implied and not other.metadata and name not in before:
+            values = dict.fromkeys((row["instrument"], row[name]) for row in rows if row.get(name) is not None)
+            before[name] = [{"instrument": instrument, other.key.name: value} for instrument, value in values]
     batch.records = {name: found for name, found in before.items() if found} | batch.records
 
 

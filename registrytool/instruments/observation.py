@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from registrytool.maintain.timespans import Timespan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .sources import Source
 
 #: What a header must say.
@@ -62,6 +64,8 @@ class Observation:
         When it was taken.
     fields : `tuple` [`tuple` [`str`, object], ...]
         All other fields of the exposure record that universes know: names and values.
+    extensions : `tuple` [`tuple` [`str`, object], ...]
+        What else the translator of this camera says, for the columns of a universe of its own.
     """
 
     file: str
@@ -77,6 +81,7 @@ class Observation:
     day_obs_offset_s: int | None
     timespan: Timespan
     fields: tuple[tuple[str, Any], ...]
+    extensions: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +129,13 @@ def translate(source: Source, size: int, header: Any, translator: Any) -> Observ
             translator_class=translator,
             pedantic=False,
             required=set(REQUIRED),
-            subset=set(REQUIRED | OPTIONAL),
+            subset=set(REQUIRED | OPTIONAL) | {f"ext_{name}" for name in getattr(translator, "extensions", ())},
             quiet=True,
         )
         return from_info(source, size, info)
 
 
-def from_info(source: Source, size: int, info: Any) -> Observation:
+def from_info(source: Source, size: int, info: Any, extensions: Mapping[str, Any] | None = None) -> Observation:
     """Return what a translated header says, as `translate` does."""
     missing = sorted(name for name in REQUIRED if getattr(info, name) is None)
     if missing:
@@ -162,6 +167,8 @@ def from_info(source: Source, size: int, info: Any) -> Observation:
         "has_simulated": info.has_simulated_content,
         "can_see_sky": info.can_see_sky,
     }
+    if extensions is None:
+        extensions = {name: getattr(info, f"ext_{name}", None) for name in info.extensions}
     offset = info.observing_day_offset
     return Observation(
         file=source.name,
@@ -177,6 +184,7 @@ def from_info(source: Source, size: int, info: Any) -> Observation:
         day_obs_offset_s=None if offset is None else round(offset.to_value("s")),
         timespan=Timespan.of(begin, max(begin, end)),
         fields=tuple(fields.items()),
+        extensions=tuple(sorted((n, v) for n, v in extensions.items() if isinstance(v, (str, int, float)))),
     )
 
 

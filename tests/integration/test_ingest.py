@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,58 +51,28 @@ def records_of(repository: Repository) -> set[str]:
         return set(session.connection.scalars(sa.select(records.c.path).select_from(join)))
 
 
-def test_records_say_what_the_translator_says(place: Place, tmp_path: Path) -> None:
-    from astro_metadata_translator import ObservationInfo
-    from astropy.io import fits
-
-    repository = make(place)
-    raws.register(repository, *raws.cameras())
-    paths = [raws.hsc(tmp_path / "h.fits", 2, 50), raws.megaprime(tmp_path / "m.fits")]
-    report = ingest_raws(repository, [str(p) for p in paths], IngestOptions(raws.cameras(), transfer=Transfer.COPY))
-    assert report.bad == ()
-    with reading(repository) as session:
-        found = {r["instrument"]: r for r in load_records(session, "exposure")}
-        days = {r["instrument"]: r for r in load_records(session, "day_obs")}
-        groups = {(r["instrument"], r["name"]) for r in load_records(session, "group")}
-    for path in paths:
-        with fits.open(path) as hdus:
-            info: Any = ObservationInfo(hdus[0].header, quiet=True)
-        record = found[info.instrument]
-        icrs = info.tracking_radec.icrs
-        assert {k: v for k, v in record.items() if k != "timespan"} == {
-            "instrument": info.instrument, "id": info.exposure_id, "day_obs": info.observing_day,
-            "group": info.exposure_group, "physical_filter": info.physical_filter, "obs_id": info.observation_id,
-            "exposure_time": info.exposure_time.to_value("s"), "dark_time": info.dark_time.to_value("s"),
-            "observation_type": info.observation_type, "observation_reason": info.observation_reason,
-            "seq_num": info.observation_counter, "seq_start": info.group_counter_start,
-            "seq_end": info.group_counter_end, "target_name": info.object, "science_program": info.science_program,
-            "tracking_ra": icrs.ra.deg, "tracking_dec": icrs.dec.deg,
-            "sky_angle": info.boresight_rotation_angle.deg, "azimuth": info.altaz_begin.az.deg,
-            "zenith_angle": info.altaz_begin.zen.deg, "has_simulated": info.has_simulated_content,
-            "can_see_sky": info.can_see_sky,
-        }  # fmt: skip
-        for bound, time in (
-            (record["timespan"].begin_ns, info.datetime_begin),
-            (record["timespan"].end_ns, info.datetime_end),
-        ):
-            assert abs(time.tai.unix_tai - bound / 1e9) < 1e-6
-        assert (info.instrument, info.exposure_group) in groups
-        assert days[info.instrument]["id"] == info.observing_day
-    assert_clean(repository)
-
-
 def test_bad_files_are_named_and_the_rest_is_ingested(place: Place, tmp_path: Path) -> None:
     repository = make(place)
     raws.register(repository, raws.cameras()[0])
     good = raws.hsc(tmp_path / "good.fits", 2, 50)
     same = raws.hsc(tmp_path / "same.fits", 2, 50)
     unknown = raws.hsc(tmp_path / "filter.fits", 4, 50, FILTER01="Q")
-    lacking = raws.hsc(tmp_path / "lacking.fits", 6, 50, UT__STR=None, UT__END=None, UT=None, EXPTIME=None)
+    lacking = raws.hsc(tmp_path / "lacking.fits", 6, 50, EXP__ID=None, FRAMEID=None)
+    nameless = raws.hsc(tmp_path / "nameless.fits", 6, 50, FILTER01=None)
+    wrong = raws.hsc(tmp_path / "wrong.fits", 6, 50, EXPTIME="long")
     detector = raws.hsc(tmp_path / "detector.fits", 8, 50, DET__ID=199)
     other = raws.megaprime(tmp_path / "other.fits")
     (cut := tmp_path / "cut.fits").write_bytes(good.read_bytes()[:-2880])
     (text := tmp_path / "text.fits").write_text("no FITS")
-    files = [good, same, unknown, lacking, detector, other, cut, text]
+    (empty := tmp_path / "empty.fits").touch()
+    (folder := tmp_path / "folder.fits").mkdir()
+    raws.hsc(tmp_path / "sidecar.fits", 10, 50)
+    (tmp_path / "sidecar.json").write_text('{"EXPTIME": ')
+    gone = tmp_path / "gone.fits"
+    files = [
+        good, same, unknown, lacking, nameless, wrong, detector, other, cut, text, empty, folder,
+        tmp_path / "sidecar.fits", gone,
+    ]  # fmt: skip
     options = IngestOptions((raws.cameras()[0],), transfer=Transfer.COPY)
     report = ingest_raws(repository, [str(f) for f in files], options)
     reasons = {Path(b.file).name: b.reason for b in report.bad}
@@ -109,10 +80,25 @@ def test_bad_files_are_named_and_the_rest_is_ingested(place: Place, tmp_path: Pa
     assert reasons["same.fits"] == f"It has the same exposure and detector as {good}."
     assert reasons["filter.fits"] == "The instrument HSC has no filter 'Q'."
     assert reasons["detector.fits"] == "The instrument HSC has no detector 199."
-    assert reasons["lacking.fits"].startswith("Its header cannot be read: ")
-    assert reasons["other.fits"].startswith("Its header cannot be read: ")
-    assert reasons["cut.fits"].startswith("The file is cut off: ")
+    assert re.fullmatch(r"Its header has no (EXP-ID|FRAMEID), which \w+ is taken from\.", reasons["lacking.fits"])
+    assert reasons["nameless.fits"] == "Its header has no FILTER01, which physical_filter is taken from."
+    assert reasons["wrong.fits"] == (
+        "Its header does not give exposure_time: could not convert string to float: 'long'."
+    )
+    assert reasons["other.fits"] == "Its header is one for MegaPrime, not for HSC."
+    size = good.stat().st_size
+    assert reasons["cut.fits"] == (
+        f"The file is cut off: the data of HDU 0 should end at byte {size - 2880 + 32}, and the file does at "
+        f"{size - 2880}."
+    )
     assert reasons["text.fits"] == "It is not a FITS file."
+    assert reasons["empty.fits"] == "It is empty."
+    assert reasons["folder.fits"] == "It is a folder that cannot be searched."
+    assert reasons["gone.fits"] == "It does not exist."
+    assert reasons["sidecar.fits"].startswith(
+        f"Its sidecar {tmp_path}/sidecar.json is none of astro_metadata_translator: Expecting "
+    )
+    assert len(reasons) == len(files) - 1
     assert records_of(repository) == files_of(repository)
     before = record_rows(repository)
     with pytest.raises(RegistryStateError) as caught:
@@ -196,13 +182,17 @@ def test_index_files_need_no_header(place: Place, tmp_path: Path) -> None:
     raws.hsc(tmp_path / "in" / "b.fits", 2, 51)
     index, _, _ = index_files(["a.fits", "b.fits"], str(tmp_path / "in"), 1, True, "translated")
     file = tmp_path / "in" / "_index.json"
-    file.write_text(json.dumps({**index, "c.fits": index["a.fits"]}))
+    raws.hsc(tmp_path / "in" / "d.fits", 2, 52)
+    file.write_text(json.dumps({**index, "c.fits": index["a.fits"], "d.fits": {"exposure_id": "x"}}))
     # The software of this translator is not installed, and not needed.
     definition = dataclasses.replace(raws.cameras()[0], translator="lsst.obs.nowhere.Translator")
     report = ingest_raws(repository, [str(file)], IngestOptions((definition,), transfer=Transfer.COPY))
     missing = str(tmp_path / "in" / "c.fits")
     assert report.datasets == 2
-    assert report.bad == (BadFile(missing, f"The index {file} names it, and it does not exist."),)
+    assert report.bad[0] == BadFile(missing, f"The index {file} names it, and it does not exist.")
+    assert report.bad[1].file == str(tmp_path / "in" / "d.fits")
+    assert report.bad[1].reason.startswith(f"What the index {file} says of it is of no use: ")
+    assert len(report.bad) == 2
     with pytest.raises(ConfigurationError) as caught:
         ingest_raws(repository, [str(tmp_path / "in" / "a.fits")], IngestOptions((definition,)))
     assert caught.value.message == "There is no header translator lsst.obs.nowhere.Translator."
