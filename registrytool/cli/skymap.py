@@ -51,6 +51,8 @@ def register(
             say(f"{plan.skymap} {done}: {plan.tracts} tracts, {plan.patches} patches, hash {plan.hash}")
         if dry_run:
             tell("Nothing was changed (--dry-run).")
+        elif not all(plan.exists for plan in plans):
+            tell("Tasks also read a dataset skyMap: its type and run skymaps are there, and lsst.skymap can put it in.")
 
     answer(context, output, {"dry_run": dry_run, "skymaps": [p.to_dict() for p in plans]}, table)
 

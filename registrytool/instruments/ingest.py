@@ -201,7 +201,8 @@ class _Ingest:
 
     def _items(self, files: Sequence[str]) -> Iterator[list[Item]]:
         """Read all headers, and find out for each file what it is going to be."""
-        self.progress.phase(f"Reading the headers of {len(files)} files, and ingesting them")
+        more = "" if self.options.dry_run else ", and ingesting them"
+        self.progress.phase(f"Reading the headers of {len(files)} files{more}")
         translator = self.options.definitions[0].translator if len(self.options.definitions) == 1 else None
         seen: dict[tuple[str, int, int], str] = {}
         for number, found in enumerate(read_headers(files, translator, processes=self.options.processes), 1):

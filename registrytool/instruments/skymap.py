@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from registrytool.errors import ConfigurationError, RegistryStateError
+from registrytool.maintain.collections import CollectionType, ensure_collection
+from registrytool.maintain.dataset_types import ensure_dataset_type
 from registrytool.maintain.dependants import delete_records, preview_delete
 from registrytool.maintain.overlaps import sphgeom
 from registrytool.maintain.record_values import Shape
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from registrytool.progress import Progress
     from registrytool.repository import Repository
 
+#: Where tasks look for the Python object of a sky map.
+DATASET_TYPE, STORAGE_CLASS, RUN = "skyMap", "SkyMap", "skymaps"
 #: Version of the shape of the files.
 FORMAT_VERSION = 1
 _FIELDS = (
@@ -256,6 +260,9 @@ def register_skymap(
 ) -> SkyMapPlan:
     """Register a sky map with its tracts and patches, in one transaction.
 
+    The dataset type ``skyMap`` and the run ``skymaps`` are made too, but no dataset: that is a Python object of the
+    software of sky maps.
+
     Parameters
     ----------
     repository : `Repository`
@@ -292,6 +299,7 @@ def register_skymap(
         plan = plan_skymap(session, definition)
         if plan.exists:
             return plan
+        _prepare_dataset(session)
         nx, ny = definition.patch_grid()
         head = {"name": definition.name, "hash": definition.hash, "tract_max": plan.tracts}
         insert_records(session, "skymap", [{**head, "patch_nx_max": nx, "patch_ny_max": ny}])
@@ -320,6 +328,12 @@ def register_skymap(
         return plan
 
     return change(repository, wanted, work)
+
+
+def _prepare_dataset(session: Session) -> None:
+    """Make what a dataset with the sky map needs, which only its software can write."""
+    ensure_dataset_type(session, DATASET_TYPE, ("skymap",), STORAGE_CLASS)
+    ensure_collection(session, RUN, CollectionType.RUN)
 
 
 def _polygons() -> Callable[[Iterable[tuple[float, float, float]]], bytes]:
@@ -394,6 +408,8 @@ def register_export(repository: Repository, path: Path, *, dry_run: bool = False
 
     def work(session: Session) -> list[SkyMapPlan]:
         summary, plans = plan(session)
+        if not all(p.exists for p in summary):
+            _prepare_dataset(session)
         for item in plans:
             apply_records(session, item)
         return summary

@@ -235,6 +235,8 @@ answer = {
     "hash": [base64.b64encode(r.hash).decode() for r in registry.queryDimensionRecords("skymap")],
     "tracts": len(list(registry.queryDimensionRecords("tract"))),
     "patches": sorted(r.id for r in registry.queryDimensionRecords("patch")),
+    "type": [str(t.dimensions) + " " + t.storageClass_name for t in registry.queryDatasetTypes("skyMap")],
+    "run": list(registry.queryCollections("skymaps", collectionTypes={CollectionType.RUN})),
     "there": sorted(d["patch"] for d in registry.queryDataIds(["patch", "htm7"], where="htm7 = {0}")),
 }
 """
@@ -245,3 +247,4 @@ answer = {
     assert seen["hash"] == ["Kt7swQ9e5zUif7fo1Onj3ezH+Ts="]
     assert (seen["tracts"], seen["patches"]) == (1, list(range(256)))
     assert 17 in seen["there"]
+    assert (seen["type"], seen["run"]) == (["{skymap} SkyMap"], ["skymaps"])
