@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from registrytool.errors import ConfigurationError
 
 from .fits_headers import CutOffError, NotFitsError, read_primary
-from .observation import BadFile, Observation, from_info, translate
+from .observation import BadFile, MissingPropertyError, Observation, from_info, translate
 from .sources import Source, reason_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _CHUNK, _AHEAD = 25, 40
 _INDEX = ("_index.json",)
 #: Keys of index files and sidecars.
 _COMMON, _CONTENT = "__COMMON__", "__CONTENT__"
-_PROPERTY, _KEYWORD = re.compile(r"property '(\w+)' using"), re.compile(r"[A-Z0-9_ -]+")
+_KEYWORD = re.compile(r"[A-Z0-9_ -]+")
 _SUFFIX = re.compile(r"\.fits?(\.fz|\.gz|\.bz2)?$")
 
 
@@ -302,13 +302,12 @@ def _read_index(index: Source, translator: Any) -> list[list[Observation] | BadF
 
 def _explanation(error: BaseException) -> str:
     """Return what is wrong with a header, as the beginning of a sentence."""
-    named = _PROPERTY.search(str(error))
-    if named is None:
-        return f"Its header cannot be read: {_reason(error)}"
     cause = error.__cause__
+    if not isinstance(error, MissingPropertyError) or cause is None:
+        return f"Its header cannot be read: {_reason(error)}"
     if isinstance(cause, KeyError) and cause.args and _KEYWORD.fullmatch(str(cause.args[0])):
-        return f"Its header has no {cause.args[0]}, which {named[1]} is taken from"
-    return f"Its header does not give {named[1]}: {_reason(error)}"
+        return f"Its header has no {cause.args[0]}, which {error} is taken from"
+    return f"Its header does not give {error}: {_reason(cause)}"
 
 
 def _reason(error: BaseException) -> str:

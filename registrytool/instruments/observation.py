@@ -100,6 +100,10 @@ class BadFile:
     reason: str
 
 
+class MissingPropertyError(Exception):
+    """A header does not give a property; the text is its name, and the cause says why."""
+
+
 def translate(source: Source, size: int, header: Any, translator: Any) -> Observation:
     """Return what a header says.
 
@@ -123,16 +127,33 @@ def translate(source: Source, size: int, header: Any, translator: Any) -> Observ
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        info = ObservationInfo(
-            header,
-            filename=source.uri,
-            translator_class=translator,
-            pedantic=False,
-            required=set(REQUIRED),
-            subset=set(REQUIRED | OPTIONAL) | {f"ext_{name}" for name in getattr(translator, "extensions", ())},
-            quiet=True,
-        )
+        try:
+            info = ObservationInfo(
+                header,
+                filename=source.uri,
+                translator_class=translator,
+                pedantic=False,
+                required=set(REQUIRED),
+                subset=set(REQUIRED | OPTIONAL) | {f"ext_{name}" for name in getattr(translator, "extensions", ())},
+                quiet=True,
+            )
+        except KeyError:
+            _refuse(header, source, translator)
+            raise
         return from_info(source, size, info)
+
+
+def _refuse(header: Any, source: Source, translator: Any) -> None:
+    """Raise for the first property that a header does not give; the package takes any one of them."""
+    if translator is None:
+        return
+    translation = translator(header, filename=source.uri)
+    # Times come last, since they follow from other properties.
+    for name in sorted(REQUIRED, key=lambda n: (n.startswith("datetime"), n)):
+        try:
+            getattr(translation, f"to_{name}")()
+        except Exception as error:
+            raise MissingPropertyError(name) from error
 
 
 def from_info(source: Source, size: int, info: Any, extensions: Mapping[str, Any] | None = None) -> Observation:
