@@ -113,7 +113,7 @@ def check_instruments(
     findings : `list` [`InstrumentFinding`]
         What was found.
     """
-    if "instrument" not in session.universe:
+    if not _has(session, "instrument", "name"):
         return []
     known = {row["name"]: row for row in load_records(session, "instrument")}
     if definitions is None:
@@ -127,8 +127,14 @@ def check_instruments(
     ]
 
 
+def _has(session: Session, element: str, *columns: str) -> bool:
+    """Return whether the universe, which can be that of another project, has an element with some columns."""
+    known = element in session.universe and session.has_table(element)
+    return known and all(name in session.table(element).c for name in columns)
+
+
 def _without_band(session: Session) -> Iterator[InstrumentFinding]:
-    if "physical_filter" not in session.universe:
+    if not _has(session, "physical_filter", "instrument", "name", "band"):
         return
     table = session.table("physical_filter")
     missing = sa.or_(table.c.band.is_(None), table.c.band == "")
@@ -143,7 +149,7 @@ def _beyond_limits(
     session: Session, known: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, InstrumentDefinition]
 ) -> Iterator[InstrumentFinding]:
     for field, element in _LIMITS:
-        if element not in session.universe:
+        if not _has(session, element, "instrument", "id"):
             continue
         table = session.table(element)
         for name, record in known.items():
@@ -176,7 +182,7 @@ def _beyond_limits(
 
 def _same_obs_id(session: Session, known: Iterable[str]) -> Iterator[InstrumentFinding]:
     for element in ("exposure", "visit"):
-        if element not in session.universe or "obs_id" not in session.table(element).c:
+        if not _has(session, element, "instrument", "id", "obs_id"):
             continue
         table = session.table(element)
         # Within one instrument the registry keeps them apart.
