@@ -189,13 +189,21 @@ class Run:
                 hint="A step for the released universe would undo that; migrate it with content of your own.",
             )
         wanted = self.catalog.universe_config(step.end)
-        known = Universe(wanted)
+        known, here = Universe(wanted), Universe(present)
         for table in dynamic.dataset_tables:
             unknown = [d for d in table.dimensions if not known.is_known(d)]
             if unknown:
                 message = (
                     f"Dataset types of this registry have the dimension {', '.join(unknown)} (table {table.name}), "
                     f"which {step.end.implementation} {step.end.version} does not have."
+                )
+                raise RegistryStateError(message, hint="Stay at the present universe, or remove these dataset types.")
+            decided = (known.implied_by(table.dimensions) - here.implied_by(table.dimensions)) & set(table.dimensions)
+            if decided:
+                message = (
+                    f"Dataset types of this registry have the dimension {', '.join(sorted(decided))} beside others "
+                    f"that decide it in {step.end.implementation} {step.end.version} (table {table.name}): they cannot "
+                    "be told from types without it there."
                 )
                 raise RegistryStateError(message, hint="Stay at the present universe, or remove these dataset types.")
         kept = {**self._remembered_docs(), **dict(docs(present))}

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from . import __version__
 from .catalog import CONFIGURATIONS
 from .database import lock_keys, whoami
-from .dataset_ids import UUID5
+from .dataset_ids import TYPES, UUID5
 from .errors import PlanError
 from .history import History
 from .runner import REGISTERING, Run, Scripts
@@ -68,7 +68,9 @@ class _Writer:
         """
         text = compiled(statement, self.dialect)
         if self.step is not None and self.dialect == "sqlite" and f"{UUID5}(" in text:
-            raise not_expressible(self.step, "it needs a function that the sqlite3 shell does not have")
+            reason = "UUIDs that follow from data IDs need a function that the sqlite3 shell does not have"
+            hint = f"Run 'registrytool migrate' without --sql, or give all datasets other UUIDs with --set {TYPES}=."
+            raise not_expressible(self.step, reason, hint)
         self.statements.append(text)
 
     def fetch(self, statement: Any) -> Sequence[Any]:  # noqa: ARG002
@@ -125,12 +127,10 @@ def dollar_quoted(text: str) -> str:
     return f"{quote}\n{text}\n{quote}"
 
 
-def not_expressible(step: PlannedStep, reason: str) -> PlanError:
+def not_expressible(step: PlannedStep, reason: str, hint: str | None = None) -> PlanError:
     """Return the refusal of a step that no script can do."""
-    return PlanError(
-        f"The step {step.name} cannot be written as SQL: {reason}.",
-        hint="Run 'registrytool migrate' without --sql, or plan the script to the version before it with --to.",
-    )
+    usual = "Run 'registrytool migrate' without --sql, or plan the script to the version before it with --to."
+    return PlanError(f"The step {step.name} cannot be written as SQL: {reason}.", hint=hint or usual)
 
 
 def write_script(run: Run, *, registry: str, strangers: Mapping[str, tuple[tuple[str, str], ...]]) -> MigrationScript:

@@ -8,7 +8,7 @@ order.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,19 @@ class Universe:
             message = f"Universe {self.namespace} {self.version} has no dimension {', '.join(unknown)}."
             raise ContentError(message)
         return tuple(sorted(names, key=self.order.__getitem__))
+
+    def implied_by(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the dimensions that records of others decide, directly or through further ones.
+
+        They are not among the required dimensions of a group that has those others.
+        """
+        found: set[str] = set()
+        waiting = [name for name in names if name in self]
+        while waiting:
+            new = set(self[waiting.pop()].implied) - found
+            found |= new
+            waiting.extend(name for name in new if name in self)
+        return frozenset(found)
 
     @property
     def spatial_families(self) -> tuple[tuple[Element, ...], ...]:

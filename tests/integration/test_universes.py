@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from registrytool.config import parse_yaml
+from registrytool.errors import RegistryStateError
+from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.models import ComponentVersion
 from registrytool.universe import Universe
 from tests.support.content_states import CATALOG
@@ -65,3 +69,22 @@ def test_dimensions_of_another_universe_go_back_to_older_versions(place: Place) 
     assert {t: sorted(c.rows, key=repr) for t, c in read_content(repository).items()} == {
         t: sorted(c.rows, key=repr) for t, c in before.items()
     }
+
+
+def test_dimensions_that_another_universe_derives_from_others_are_refused(place: Place) -> None:
+    # Universe 2 tells datasets of a visit and one of its visit systems from datasets of a visit; universe 1 does not.
+    repository = make(place, "w_2022_23")
+    groups = (("instrument", "visit"), ("instrument", "visit", "visit_system"))
+    fill_registry(repository, groups=groups, calibration=groups[0])
+    before = read_content(repository)
+    options = MigrateOptions(("dimensions-config=1",), accept_loss=True, backup=False)
+
+    with pytest.raises(RegistryStateError) as caught:
+        apply_migration(repository, options)
+
+    assert str(caught.value) == (
+        "Dataset types of this registry have the dimension visit_system beside others that decide it in daf_butler 1 "
+        "(table dataset_tags_00000001): they cannot be told from types without it there. "
+        "Stay at the present universe, or remove these dataset types."
+    )
+    assert read_content(repository) == before
