@@ -74,7 +74,7 @@ def to_uuids(step: Step, *, types: str | None, kind: str | None, keep: str | Non
     columns = _columns(step)
     mapping = _mapping(step, unlogged=not kept)
     dataset = step.old("dataset")
-    for query in _described(step, names):
+    for query in _described(step, names) if names else ():
         _add_described(step, mapping, query)
     known = sa.select(mapping.c.id).where(mapping.c.id == dataset.c.id).exists()
     kind = kind or "uuid4"

@@ -376,6 +376,12 @@ class _Author:
             and s.component not in CONFIGURATIONS
             and (s.start is None or s.start.implementation != s.end.implementation)
         )
+        history = History(run.catalog.content)
+        head.extend(
+            f"Afterwards butler.yaml must have {new} wherever it has {old}."
+            for s in run.plan.steps
+            for old, new in history.revision(s.revision).configuration.items()
+        )
         lines = [comment("\n".join(head)), ""]
         if lite:
             # Keys are checked as a whole at the end; a rename is not followed into other definitions.

@@ -41,10 +41,42 @@ def enable(
     registry.answer(report.to_dict(), lambda: _enabled(report))
 
 
+@changes(app, asks=True)
+def configure(
+    registry: Registry,
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file with the new configuration.")],
+    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Let columns go that have values.")] = False,
+    backup: BackupTo = None,
+    no_backup: NoBackup = False,
+) -> None:
+    """Give the ObsCore table another configuration: columns come and go, rows stay.
+
+    The same as 'registrytool migrate --to obscore-config=NAMESPACE/VERSION'. New columns get the constant that the
+    configuration has for all datasets, or NULL.
+    """
+    from registrytool.maintain.obscore_table import configure_obscore
+
+    act = partial(
+        configure_obscore,
+        registry.repository,
+        config,
+        accept_loss=accept_loss,
+        backup=not no_backup,
+        backup_to=backup,
+    )
+    report = registry.carry_out(
+        partial(act, catalog=registry.catalog),
+        lambda _: f"Configure the ObsCore table of {registry.repository.name}?",
+        shows_progress=True,
+    )
+    registry.answer(report.to_dict(), lambda: _enabled(report))
+
+
 def _enabled(report: MigrationReport) -> None:
     for work in report.work:
         for table in work.tables:
-            say(f"The table {table.table} {'was' if report.applied else 'would be'} made ({table.action}).")
+            done = {"create": "made", "drop": "dropped"}.get(table.action, "changed")
+            say(f"The table {table.table} {'was' if report.applied else 'would be'} {done} ({table.action}).")
     if report.backup:
         say(f"The backup is {report.backup}.")
     for warning in report.warnings:

@@ -117,7 +117,7 @@ def enable_obscore(
     with reading(repository, catalog=catalog) as session:
         if session.state.get("obscore") is not None:
             message = f"The registry of {repository.name} has an ObsCore table already."
-            raise RegistryStateError(message, hint="'registrytool obscore check' says whether its rows are right.")
+            raise RegistryStateError(message, hint="'registrytool obscore configure' gives it another configuration.")
     target = f"obscore={catalog.newest('obscore', 'ObsCoreLiveTableManager').version}"
     options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, backup=backup, backup_to=backup_to)
     return _migrated(repository, options, catalog, progress, dry_run=dry_run)

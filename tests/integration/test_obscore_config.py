@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registrytool.repository import Repository
-    from tests.support.places import Place
+    from tests.support.places import Place, Run
 
 FIRST = {
     "namespace": "embargo",
@@ -228,3 +228,16 @@ def test_the_file_must_be_what_was_asked_for(repository: Repository, place: Plac
         "There is no way for obscore-config from embargo 1 to none: no step changes the implementation like this. "
         "'registrytool history' lists the steps there are."
     )
+
+
+def test_the_command_configures_the_table_and_says_so(repository: Repository, place: Place, run: Run) -> None:
+    words = [place.folder, written(place.folder, SECOND), "--accept-loss", "--yes", "--no-backup"]
+    words += ["--db", place.url, *(("--namespace", place.namespace) if place.namespace else ())]
+    planned = run("obscore", "configure", *words, "--dry-run")
+    assert planned.stdout == "The table obscore would be changed (rewrite).\n"
+    assert_configured(repository, FIRST)
+
+    done = run("obscore", "configure", *words)
+
+    assert (done.exit_code, done.stdout) == (0, "The table obscore was changed (rewrite).\n")
+    assert_configured(repository, SECOND)

@@ -119,6 +119,41 @@ def test_a_script_gives_the_same_database_as_the_migration(repository: Repositor
     assert [line.strip() for line in run("log", *words).stdout.splitlines()[1:]] == entry["steps"]
 
 
+def test_a_script_brings_a_registry_of_week_2020_45_to_the_newest_versions(place: Place) -> None:
+    made = make(place, "w_2020_45")
+    with Database.of(made).read() as connection:
+        state = recorded(made, connection).state
+    fill_registry(made, never_null=never_null(state))
+    before = read_content(made)
+    settings = {**SETTINGS, "deterministic_types": ""}
+
+    script = migration_script(made, MigrateOptions(settings=settings, accept_loss=True))
+
+    assert (
+        "-- Afterwards butler.yaml must have file_datastore_records wherever it has posix_datastore_records.\n"
+    ) in script.text
+    execute_script(made, script.text)
+    assert_clean(made)
+    after = read_content(made)
+    names = ("dataset", "dataset_location", "exposure", "visit", "collection")
+    assert {n: len(after[n].rows) for n in names} == {n: len(before[n].rows) for n in names}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_script_for_sqlite_cannot_compute_deterministic_identifiers(place: Place, run: Run) -> None:
+    fill_registry(make(place, "w_2021_12"))
+
+    outcome = run("migrate", place.folder, "--sql", "--set", "has_simulated=0")
+
+    assert (outcome.exit_code, outcome.stdout) == (3, "")
+    assert outcome.stderr == (
+        "Error: The step datasets ByDimensionsDatasetRecordStorageManager 1.0.0 -> "
+        "ByDimensionsDatasetRecordStorageManagerUUID 1.0.0 cannot be written as SQL: UUIDs that follow from data IDs "
+        "need a function that the sqlite3 shell does not have. Run 'registrytool migrate' without --sql, or give all "
+        "datasets other UUIDs with --set deterministic_types=.\n"
+    )
+
+
 def test_a_script_from_a_recorded_registry_is_that_of_the_registry(
     repository: Repository, place: Place, run: Run, tmp_path: Path
 ) -> None:
