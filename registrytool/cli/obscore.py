@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from registrytool.maintain.obscore_table import ObsCoreCheck
     from registrytool.models import MigrationReport
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make and check the live ObsCore table.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, check and fill the live ObsCore table.")
 
 
 @changes(app, asks=True)
@@ -110,3 +110,25 @@ def _checked(found: ObsCoreCheck) -> None:
     for name in found.unknown_collections:
         say(f"Note: the configuration names collections {name}, which there are not.")
     say(f"{count(found.rows, 'row')} in {found.table}; {count(found.wanted, 'dataset')} should have one.")
+
+
+@changes(app)
+def rebuild(
+    registry: Registry,
+    missing: Annotated[bool, typer.Option("--missing", help="Only add rows that are missing.")] = False,
+) -> None:
+    """Make the rows of the ObsCore table what a Butler would write for the datasets that there are.
+
+    Works in pieces, each of which is committed. It can be stopped, and run again; with --missing it goes on at once.
+    """
+    from registrytool.maintain.obscore_table import rebuild_obscore
+
+    act = partial(rebuild_obscore, registry.repository, missing_only=missing, catalog=registry.catalog)
+    report = registry.carry_out(act, shows_progress=True)
+
+    def table() -> None:
+        would = "would be " if registry.dry_run else ""
+        rows = f"{count(report.inserted, 'row')} {would}added to {report.table}"
+        say(f"{rows}, {report.changed} changed, {report.removed} removed, {report.kept} kept.")
+
+    registry.answer(report.to_dict(), table)

@@ -119,12 +119,25 @@ if TYPE_CHECKING:
         find_datasets,
         plan_search,
     )
-    from .obscore_table import ObsCoreCheck, check_obscore, configure_obscore, enable_obscore  # noqa: F401 (for type checkers)
+    from .obscore_table import (  # noqa: F401 (for type checkers)
+        ObsCoreCheck,
+        ObsCoreRebuild,
+        check_obscore,
+        configure_obscore,
+        enable_obscore,
+        rebuild_obscore,
+    )
     from .orphans import OrphanReport, find_orphans  # noqa: F401 (for type checkers)
     from .overlaps import (  # noqa: F401 (for type checkers)
         overlap_pixels,
     )
     from .prune import Mode, PrunePlan, plan_prune  # noqa: F401 (for type checkers)
+    from .record_changes import (  # noqa: F401 (for type checkers)
+        RecordChange,
+        change_records,
+        insert_record,
+        remove_records,
+    )
     from .record_query import (  # noqa: F401 (for type checkers)
         record_condition,
     )
@@ -190,9 +203,11 @@ _MODULES = {
     "Imported": "record_transfer",
     "Mode": "prune",
     "ObsCoreCheck": "obscore_table",
+    "ObsCoreRebuild": "obscore_table",
     "OrphanReport": "orphans",
     "PrunePlan": "prune",
     "Query": "find",
+    "RecordChange": "record_changes",
     "RecordDifference": "record_transfer",
     "RecordPlan": "records",
     "RecordReport": "records",
@@ -208,6 +223,7 @@ _MODULES = {
     "associate": "associations",
     "certify": "calibrations",
     "change": "session",
+    "change_records": "record_changes",
     "check_certifications": "certifications",
     "check_obscore": "obscore_table",
     "copy_certifications": "calibrations",
@@ -237,6 +253,7 @@ _MODULES = {
     "get_attribute": "attributes",
     "import_records": "record_transfer",
     "insert_datasets": "datasets",
+    "insert_record": "record_changes",
     "insert_records": "records",
     "iter_records": "records",
     "list_attributes": "attributes",
@@ -272,11 +289,13 @@ _MODULES = {
     "plan_update": "records",
     "preview_delete": "dependants",
     "reading": "session",
+    "rebuild_obscore": "obscore_table",
     "record_condition": "record_query",
     "register_dataset_type": "dataset_type_changes",
     "remove_collection": "collection_changes",
     "remove_dataset_type": "dataset_type_changes",
     "remove_datasets": "datasets",
+    "remove_records": "record_changes",
     "rename_collection": "collection_changes",
     "rename_dataset_type": "dataset_type_changes",
     "set_attribute": "attributes",

@@ -14,6 +14,7 @@ from registrytool.models import _Model
 from .collections import CollectionType, load_collections
 from .datasets import format_data_id
 from .find import plan_search, select_part
+from .obscore_live import follow_tags
 from .pieces import chunks
 from .session import planned_change
 from .summaries import copy_summaries, ensure_summaries, governor_table
@@ -147,6 +148,8 @@ def _associate(session: Session, name: str, query: Query, *, act: bool) -> Assoc
         counts[part.dataset_type.name] = counts.get(part.dataset_type.name, 0) + number
         if act:
             _insert(session, part, new, collection)
+    if act:
+        follow_tags(session, collection)
     return AssociationPlan(session.repository.name, name, counts, present, search.skipped)
 
 
@@ -292,4 +295,6 @@ def _disassociate(session: Session, name: str, query: Query, *, act: bool) -> As
             number = int(session.scalar(sa.select(sa.func.count()).select_from(tags).where(condition)))
         if number:
             counts[part.dataset_type.name] = counts.get(part.dataset_type.name, 0) + number
+    if act:
+        follow_tags(session, collection)
     return AssociationPlan(session.repository.name, name, counts, 0, search.skipped)

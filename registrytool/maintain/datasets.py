@@ -20,6 +20,7 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
 from .idlist import IdList
+from .obscore_live import follow
 from .pieces import chunks
 from .summaries import ensure_summaries
 from .times import now_ns, tai_to_utc_ns
@@ -222,6 +223,7 @@ def insert_datasets(
             ],
             lambda taken, part=part: data_ids_taken(dataset_type, run.name, [r for i, r in part if i in taken]),
         )
+    follow(session, identifiers)
     return identifiers
 
 

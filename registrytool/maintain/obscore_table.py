@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ from registrytool.models import _Model
 from registrytool.obscore import CONFIG_OPTION, read_obscore_config
 from registrytool.progress import NullProgress
 
-from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
-from .pieces import chunks
+from .datasets import among
+from .obscore_live import PIECE, LiveTable
+from .obscore_rows import DATASET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from registrytool.catalog import Catalog
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from registrytool.repository import Repository
 
     from .session import Session
-
-#: Rows whose keys are asked for at once.
-_PIECE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,86 +208,165 @@ def check_obscore(session: Session) -> ObsCoreCheck:
     RegistryStateError
         There is no such table, or its configuration has a pattern that is none.
     """
-    config = session.recorded.dynamic.obscore
-    if config is None or session.state.get("obscore") is None:
-        message = f"The registry of {session.repository.name} has no ObsCore table."
-        raise RegistryStateError(message, hint="'registrytool obscore enable' makes one.")
-    name = str(config.get("table_name") or "obscore")
-    table = session.table(name)
-    types = load_dataset_types(session)
-    named = sorted(config.get("dataset_types") or {})
-    keys, column, unknown = _places(session, config)
-    dataset = session.table("dataset")
-    wanted = 0
-    missing: dict[str, int] = {}
-    for dataset_type in (types[t] for t in named if t in types):
-        source = dataset if column == session.run_column else session.table(dataset_type.tags_table)
-        key = source.c.id if source is dataset else source.c.dataset_id
-        for part in chunks(keys, _PIECE):
-            mine = sa.and_(source.c.dataset_type_id == dataset_type.id, source.c[column].in_(part))
-            wanted += _count(session, source, mine)
-            has_row = sa.exists().where(table.c.registry_dataset_id == key)
-            number = _count(session, source, sa.and_(mine, ~has_row))
-            if number:
-                missing[dataset_type.name] = missing.get(dataset_type.name, 0) + number
-    rows = int(session.scalar(sa.select(sa.func.count()).select_from(table)))
-    surplus = _surplus(session, table, [types[t].id for t in named if t in types], keys, column)
+    live = require_live(session)
+    dataset, key = session.table("dataset"), live.key
+    wanted, missing = 0, {}
+    for dataset_type in live.types:
+        members = live.members(dataset_type).subquery()
+        (identifier,) = members.c
+        has_row = sa.exists().where(key == identifier)
+        number = _count(session, members)
+        lacking = _count(session, members, ~has_row)
+        wanted += number
+        if lacking:
+            missing[dataset_type.name] = lacking
+    types = {t.id: t.name for t in load_dataset_types(session).values()}
+    strange = (
+        sa.select(dataset.c.dataset_type_id, sa.func.count().label("number"))
+        .select_from(live.table.join(dataset, dataset.c.id == key))
+        .where(live.strangers())
+        .group_by(dataset.c.dataset_type_id)
+    )
+    surplus = {types[row.dataset_type_id]: row.number for row in session.rows(strange)}
     return ObsCoreCheck(
         session.repository.name,
-        name,
+        live.table.name,
         wanted,
-        rows,
-        dict(sorted(missing.items())),
-        surplus,
-        tuple(t for t in named if t not in types),
-        unknown,
+        _count(session, live.table),
+        missing,
+        dict(sorted(surplus.items())),
+        live.unknown_types,
+        live.unknown_collections,
     )
 
 
-def _count(session: Session, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> int:
-    return int(session.scalar(sa.select(sa.func.count()).select_from(source).where(condition)))
+def require_live(session: Session) -> LiveTable:
+    """Return the live ObsCore table of a registry.
+
+    Raises
+    ------
+    RegistryStateError
+        There is none, or its configuration has a pattern that is none.
+    """
+    live = LiveTable.of(session)
+    if live is None:
+        message = f"The registry of {session.repository.name} has no ObsCore table."
+        raise RegistryStateError(message, hint="'registrytool obscore enable' makes one.")
+    return live
 
 
-def _places(session: Session, config: Mapping[str, Any]) -> tuple[list[Any], str, tuple[str, ...]]:
-    """Return the keys of the collections that a configuration means, and the column that has them."""
-    collections = load_collections(session)
-    names = [str(name) for name in config.get("collections") or ()]
-    if config.get("collection_type") == "TAGGED":
-        found = [collections[n].key for n in names if n in collections]
-        return found, session.collection_column, tuple(n for n in names if n not in collections)
-    try:
-        patterns = [re.compile(name) for name in names]
-    except re.error as error:
-        message = f"The ObsCore configuration of {session.repository.name} has a pattern that is none: {error}."
-        raise RegistryStateError(message, hint="Collections are regular expressions there.") from error
-    runs = [c for c in collections.values() if c.type is CollectionType.RUN]
-    meant = [c for c in runs if not names or any(p.fullmatch(c.name) for p in patterns)]
-    idle = (n for n, p in zip(names, patterns, strict=True) if not any(p.fullmatch(c.name) for c in runs))
-    return [c.key for c in meant], session.run_column, tuple(idle)
+def _count(session: Session, source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> int:
+    return int(session.scalar(sa.select(sa.func.count()).select_from(source).where(*conditions)))
 
 
-def _surplus(session: Session, table: sa.Table, types: list[int], keys: list[Any], column: str) -> dict[str, int]:
-    """Count rows of datasets that should have none, by dataset type."""
-    dataset = session.table("dataset")
-    names = {t.id: t.name for t in load_dataset_types(session).values()}
-    joined = table.join(dataset, dataset.c.id == table.c.registry_dataset_id)
-    found: dict[str, int] = {}
-    if column == session.run_column:
-        run = dataset.c[column].label("key")
-        query = sa.select(dataset.c.dataset_type_id, run, sa.func.count().label("number")).select_from(joined)
-        for row in session.rows(query.group_by(dataset.c.dataset_type_id, run)):
-            if row.dataset_type_id not in types or row.key not in set(keys):
-                found[names[row.dataset_type_id]] = found.get(names[row.dataset_type_id], 0) + row.number
-        return dict(sorted(found.items()))
-    members = []
-    for dataset_type in load_dataset_types(session).values():
-        if dataset_type.id in types:
-            tags = session.table(dataset_type.tags_table)
-            mine = sa.and_(tags.c.dataset_type_id == dataset_type.id, tags.c[column].in_(keys))
-            members.append(sa.select(tags.c.dataset_id).where(mine))
-    query = sa.select(dataset.c.dataset_type_id, sa.func.count().label("number")).select_from(joined)
-    if members:
-        query = query.where(dataset.c.id.not_in(sa.union_all(*members)))
-    for row in session.rows(query.group_by(dataset.c.dataset_type_id)):
-        found[names[row.dataset_type_id]] = row.number
-    return dict(sorted(found.items()))
+@dataclass(frozen=True, slots=True)
+class ObsCoreRebuild(_Model):
+    """What becomes, or became, of the rows of an ObsCore table.
+
+    Attributes
+    ----------
+    registry, table : `str`
+        The registry, and the name of the table.
+    inserted, changed, removed, kept : `int`
+        Numbers of rows.
+    """
+
+    registry: str
+    table: str
+    inserted: int = 0
+    changed: int = 0
+    removed: int = 0
+    kept: int = 0
+
+
+def rebuild_obscore(
+    repository: Repository,
+    *,
+    missing_only: bool = False,
+    catalog: Catalog | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ObsCoreRebuild:
+    """Make the rows of the live ObsCore table what Butlers would write for the datasets that there are.
+
+    Rows that are right already stay as they are.  Works in pieces, each of which is committed; it can be stopped, and
+    goes on when it is run again, at once where it stopped with ``missing_only``.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    missing_only : `bool`, optional
+        Whether rows that there are of datasets that should have one are not looked at.
+    catalog : `Catalog`, optional
+        The content.
+    dry_run : `bool`, optional
+        Whether to change nothing.
+    progress : `Progress`, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    report : `ObsCoreRebuild`
+        What was done.
+
+    Raises
+    ------
+    RegistryStateError
+        There is no such table, its universe has rules of its own, or its configuration does not fit the datasets.
+    ConfigurationError
+        There are regions, and lsst-sphgeom is not installed.
+    """
+    from .session import change, reading
+
+    told = progress or NullProgress()
+    if dry_run:
+        with reading(repository, catalog=catalog) as session:
+            return _rebuild(session, told, missing_only=missing_only, act=False)
+
+    def work(session: Session) -> ObsCoreRebuild:
+        return _rebuild(session, told, missing_only=missing_only, act=True)
+
+    return change(repository, f"rebuild the ObsCore table of {repository.name}", work, catalog=catalog)
+
+
+def _rebuild(session: Session, progress: Progress, *, missing_only: bool, act: bool) -> ObsCoreRebuild:
+    live, tally = require_live(session), Counter[str]()
+    strange = live.ids(sa.select(live.key).where(live.strangers()))
+    tally["removed"] = len(strange)
+    for part in strange.parts(PIECE) if act else ():
+        live.delete(part)
+        session.commit()
+    wanted = [(t, live.missing(t) if missing_only else live.ids(live.members(t))) for t in live.types]
+    done, total = 0, sum(len(ids) for _, ids in wanted)
+    for dataset_type, ids in wanted:
+        maker = live.maker(dataset_type)
+        for part in ids.parts(PIECE):
+            tally += _make_right(live, maker.rows(live.datasets(dataset_type, part)), act=act)
+            if act:
+                session.commit()
+            done += len(part)
+            progress.rows(live.table.name, done, total)
+    numbers = {name: tally[name] for name in ("inserted", "changed", "removed", "kept")}
+    return ObsCoreRebuild(session.repository.name, live.table.name, **numbers)
+
+
+def _make_right(live: LiveTable, rows: Sequence[dict[str, Any]], *, act: bool) -> Counter[str]:
+    """Compare rows with those that there are, and write those that differ."""
+    session = live.session
+    # What the database shows of points and polygons has another form than what it is given; the same regions are in
+    # the other columns.
+    compared = [c for c in live.table.c if not isinstance(c.type, sa.types.UserDefinedType)]
+    query = sa.select(*compared).where(among(session, live.key, [row[DATASET] for row in rows]))
+    present = {row[DATASET]: row for row in session.connection.execute(query).mappings()}
+    new = [row for row in rows if row[DATASET] not in present]
+    wrong = [
+        row
+        for row in rows
+        if row[DATASET] in present and any(present[row[DATASET]][c.name] != row[c.name] for c in compared)
+    ]
+    if act:
+        if wrong:
+            live.delete([row[DATASET] for row in wrong])
+        live.insert([*new, *wrong])
+    return Counter(inserted=len(new), changed=len(wrong), kept=len(rows) - len(new) - len(wrong))

@@ -95,6 +95,32 @@ def decode_region(region: bytes, wanted: str = "read a region") -> Any:
         raise RegistryStateError(message) from error
 
 
+def pixel_region(universe: Universe, name: str, index: int) -> Any:
+    """Return the region of a pixel of the sky.
+
+    Parameters
+    ----------
+    universe : `Universe`
+        The universe.
+    name : `str`
+        Pixelization and level, such as ``htm7``.
+    index : `int`
+        Number of the pixel.
+
+    Raises
+    ------
+    ContentError
+        The universe has no such pixels.
+    """
+    system, level = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
+    skypix = universe.config.get("skypix") or {}
+    if system not in skypix or not level:
+        message = f"Universe {universe.namespace} {universe.version} has no pixels {name}."
+        raise ContentError(message)
+    class_name = str((skypix[system] or {}).get("class") or _CLASSES.get(system, system)).rpartition(".")[2]
+    return getattr(sphgeom(f"find pixels of {name}"), class_name)(int(level)).pixel(index)
+
+
 def overlap_pixels(region: bytes, system: str = "htm", level: int = 7, *, class_name: str | None = None) -> list[int]:
     """Return the pixels of the envelope of a region, as the Butler stores them.
 

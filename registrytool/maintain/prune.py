@@ -27,6 +27,7 @@ from .datasets import (
 from .datastore import LOCATION
 from .find import plan_search, select_part
 from .idlist import IdList
+from .obscore_live import follow
 from .pieces import chunks
 from .session import change, reading
 
@@ -301,6 +302,7 @@ def apply_prune(
                         among(session, table.c.dataset_id, ids), table.c[session.collection_column].in_(keys)
                     )
                 )
+            follow(session, ids)
             return removed
 
         batches.run(plan.ids, piece, told)

@@ -23,6 +23,7 @@ from .datasets import among, data_ids_taken, format_data_id, insert_datasets, lo
 from .datastore import LOCATION
 from .find import find_datasets, plan_search
 from .idlist import IdList
+from .obscore_live import follow
 from .pieces import BATCH, chunks
 from .session import planned_change
 from .summaries import ensure_summaries
@@ -302,6 +303,7 @@ def _move(session: Session, dataset_type: DatasetType, into: Collection, piece: 
         session.execute(
             sa.update(dataset).where(among(session, dataset.c.id, ids)).values({session.run_column: into.key})
         )
+        follow(session, ids)
 
 
 def _share(session: Session, new: Mapping[DatasetId, DatasetId]) -> None:

@@ -1,0 +1,246 @@
+"""The live ObsCore table: which datasets have a row, and how rows follow what becomes of datasets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from registrytool.errors import RegistryStateError
+
+from .collections import CollectionType, insert_missing, load_collections
+from .dataset_types import load_dataset_types
+from .idlist import IdList
+from .pieces import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .collections import Collection
+    from .dataset_types import DatasetType
+    from .datasets import DatasetId
+    from .obscore_rows import RowMaker
+    from .session import Session
+
+#: How many rows are made at once.
+PIECE = 1000
+
+
+@dataclass(frozen=True)
+class LiveTable:
+    """The live ObsCore table of a registry.
+
+    Attributes
+    ----------
+    session : `Session`
+        The open registry.
+    config : `~collections.abc.Mapping`
+        Its configuration.
+    table : `sqlalchemy.Table`
+        The table.
+    types : `tuple` [`DatasetType`, ...]
+        Dataset types that have rows, those that there are.
+    keys : `tuple`
+        Keys of the collections whose datasets have rows.
+    tagged : `bool`
+        Whether these are of type TAGGED, and not runs.
+    unknown_types, unknown_collections : `tuple` [`str`, ...]
+        What the configuration names and the registry does not have.
+    """
+
+    session: Session
+    config: Mapping[str, Any]
+    table: sa.Table
+    types: tuple[DatasetType, ...]
+    keys: tuple[Any, ...]
+    tagged: bool
+    unknown_types: tuple[str, ...]
+    unknown_collections: tuple[str, ...]
+
+    @classmethod
+    def of(cls, session: Session) -> LiveTable | None:
+        """Return the table of a registry, `None` if it has none.
+
+        Raises
+        ------
+        RegistryStateError
+            Its configuration has a pattern that is none.
+        """
+        config = session.recorded.dynamic.obscore
+        if config is None or session.state.get("obscore") is None:
+            return None
+        types, named = load_dataset_types(session), sorted(config.get("dataset_types") or {})
+        keys, idle = _places(session, config)
+        return cls(
+            session,
+            config,
+            session.table(str(config.get("table_name") or "obscore")),
+            tuple(types[n] for n in named if n in types),
+            keys,
+            config.get("collection_type") == "TAGGED",
+            tuple(n for n in named if n not in types),
+            idle,
+        )
+
+    @property
+    def key(self) -> sa.ColumnElement[Any]:
+        """Column with the identifier of the dataset."""
+        return self.table.c.registry_dataset_id
+
+    def members(self, dataset_type: DatasetType) -> sa.Select[tuple[Any]]:
+        """Return the query for the identifiers of all datasets of a type that should have a row."""
+        from .datasets import among
+
+        session, dataset = self.session, self.session.table("dataset")
+        if self.tagged:
+            tags = session.table(dataset_type.tags_table)
+            query = sa.select(tags.c.dataset_id).where(tags.c.dataset_type_id == dataset_type.id)
+            return query.where(among(session, tags.c[session.collection_column], self.keys))
+        query = sa.select(dataset.c.id).where(dataset.c.dataset_type_id == dataset_type.id)
+        return query.where(among(session, dataset.c[session.run_column], self.keys))
+
+    def ids(self, query: sa.Select[Any]) -> IdList:
+        """Return the identifiers that a query finds."""
+        return IdList(self.session.connection.scalars(query))
+
+    def missing(self, dataset_type: DatasetType) -> IdList:
+        """Return the datasets of a type that should have a row and have none."""
+        members = self.members(dataset_type)
+        identifier = members.selected_columns[0]
+        return self.ids(members.where(~sa.exists().where(self.key == identifier)))
+
+    def strangers(self) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is of a dataset that should have none."""
+        wanted = [self.members(t) for t in self.types]
+        return self.key.not_in(sa.union_all(*wanted)) if wanted else sa.true()
+
+    def datasets(
+        self, dataset_type: DatasetType, ids: Iterable[DatasetId]
+    ) -> list[tuple[DatasetId, str, Mapping[str, Any]]]:
+        """Return those of some datasets of a type that should have a row: identifier, run and data ID."""
+        from .datasets import among
+
+        session, dataset = self.session, self.session.table("dataset")
+        tags, run, collection = (
+            session.table(dataset_type.tags_table),
+            dataset.c[session.run_column],
+            session.table("collection"),
+        )
+        query: sa.Select[Any] = (
+            sa.select(dataset.c.id, collection.c.name, *(tags.c[d] for d in dataset_type.dimensions))
+            .select_from(
+                dataset.join(
+                    tags,
+                    sa.and_(
+                        tags.c.dataset_id == dataset.c.id,
+                        tags.c.dataset_type_id == dataset.c.dataset_type_id,
+                        tags.c[session.collection_column] == run,
+                    ),
+                ).join(collection, collection.c[session.collection_key] == run)
+            )
+            .where(among(session, dataset.c.id, ids), dataset.c.id.in_(self.members(dataset_type)))
+        )
+        names = dataset_type.dimensions
+        rows = map(tuple, session.rows(query))
+        return [(row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in rows]
+
+    def maker(self, dataset_type: DatasetType) -> RowMaker:
+        """Return what makes rows for a dataset type."""
+        from .obscore_rows import RowMaker
+
+        return RowMaker(self.session, self.config, self.table, dataset_type)
+
+    def insert(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows; those that are there stay."""
+        if rows:
+            self.session.connection.execute(insert_missing(self.session, self.table.name), rows)
+
+    def delete(self, ids: Iterable[DatasetId]) -> int:
+        """Delete the rows of some datasets."""
+        from .datasets import among
+
+        return self.session.execute(sa.delete(self.table).where(among(self.session, self.key, ids)))
+
+
+def _places(session: Session, config: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """Return the keys of the collections that a configuration means, and what means none."""
+    collections = load_collections(session)
+    names = [str(name) for name in config.get("collections") or ()]
+    if config.get("collection_type") == "TAGGED":
+        return tuple(collections[n].key for n in names if n in collections), tuple(
+            n for n in names if n not in collections
+        )
+    try:
+        patterns = [re.compile(name) for name in names]
+    except re.error as error:
+        message = f"The ObsCore configuration of {session.repository.name} has a pattern that is none: {error}."
+        raise RegistryStateError(message, hint="Collections are regular expressions there.") from error
+    runs = [c for c in collections.values() if c.type is CollectionType.RUN]
+    meant = [c for c in runs if not names or any(p.fullmatch(c.name) for p in patterns)]
+    idle = (n for n, p in zip(names, patterns, strict=True) if not any(p.fullmatch(c.name) for c in runs))
+    return tuple(c.key for c in meant), tuple(idle)
+
+
+def follow(session: Session, ids: Iterable[DatasetId]) -> None:
+    """Make the rows of some datasets right, after these came, or went from one collection to another.
+
+    Rows of datasets that were removed go with them; the foreign key sees to it.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry; without a live table nothing happens.
+    ids : iterable
+        Identifiers of datasets.
+
+    Raises
+    ------
+    RegistryStateError, ConfigurationError
+        See `RowMaker.rows`.
+    """
+    live = LiveTable.of(session) if session.state.get("obscore") is not None else None
+    if live is None:
+        return
+    for part in chunks(ids, PIECE):
+        live.delete(part)
+        for dataset_type, found in _by_type(live, part):
+            live.insert(live.maker(dataset_type).rows(live.datasets(dataset_type, found)))
+
+
+def follow_tags(session: Session, collection: Collection) -> None:
+    """Make rows right after datasets came into a tagged collection, or were taken out of it.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry; if the live table is not about the collection, nothing happens.
+    collection : `Collection`
+        The collection.
+
+    Raises
+    ------
+    RegistryStateError, ConfigurationError
+        See `RowMaker.rows`.
+    """
+    live = LiveTable.of(session) if session.state.get("obscore") is not None else None
+    if live is None or not live.tagged or collection.key not in live.keys:
+        return
+    session.execute(sa.delete(live.table).where(live.strangers()))
+    for dataset_type in live.types:
+        for part in live.missing(dataset_type).parts(PIECE):
+            live.insert(live.maker(dataset_type).rows(live.datasets(dataset_type, part)))
+
+
+def _by_type(live: LiveTable, ids: Sequence[DatasetId]) -> Iterator[tuple[DatasetType, list[DatasetId]]]:
+    from .datasets import among
+
+    dataset, types = live.session.table("dataset"), {t.id: t for t in live.types}
+    query = sa.select(dataset.c.dataset_type_id, dataset.c.id).where(among(live.session, dataset.c.id, ids))
+    found: dict[int, list[DatasetId]] = {}
+    for row in live.session.rows(query):
+        if row.dataset_type_id in types:
+            found.setdefault(row.dataset_type_id, []).append(row.id)
+    for number, members in found.items():
+        yield types[number], members

@@ -1,0 +1,149 @@
+"""Claims about the live ObsCore table: its rows are those that the client writes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from registrytool.maintain.attributes import get_attribute
+from registrytool.maintain.session import Session, change, reading
+from registrytool.state import write_attribute
+from tests.support.equivalence import repository_of, tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.equivalence import MakeTwins, Twins
+    from tests.support.places import Place
+
+TABLE = "obscore_live"
+CONFIG = "config:obscore.json"
+
+
+def in_registry(place: Place, work: Callable[[Session], Any]) -> None:
+    """Do something that no Butler does."""
+    change(repository_of(place), "spoil a registry", work)
+
+
+def rebuilt(two: Twins, *words: str) -> tuple[int, ...]:
+    """Return how many rows a rebuild would add, change, remove and keep."""
+    done = two._run("--format", "json", "obscore", "rebuild", str(two.ours.folder), "--dry-run", *words)
+    assert done.exit_code == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["dry_run"], answer["table"]) == (True, TABLE)
+    return tuple(answer[name] for name in ("inserted", "changed", "removed", "kept"))
+
+
+def test_rebuilt_rows_are_those_of_the_client(twins: MakeTwins) -> None:
+    two = twins("--obscore")
+    number = len(tables_of(two.theirs)[TABLE].rows)
+    assert number > 100
+    # Every row is computed and compared, and none is different: leap seconds and odd regions are among them.
+    assert rebuilt(two) == (0, 0, 0, number)
+
+    def spoil(session: Session) -> None:
+        table, dataset = session.table(TABLE), session.table("dataset")
+        key = table.c.registry_dataset_id
+        ids = sorted(session.connection.scalars(table.select().with_only_columns(key)))
+        session.execute(table.delete().where(key.in_(ids[:40])))
+        session.execute(table.update().where(key.in_(ids[40:50])).values(t_min=1.0, s_region=None))
+        others = dataset.select().with_only_columns(dataset.c.id).where(dataset.c.id.not_in(ids)).limit(3)
+        rows = [{"registry_dataset_id": i} for i in session.connection.scalars(others)]
+        session.execute(table.insert(), rows)
+
+    in_registry(two.ours, spoil)
+    assert rebuilt(two, "--missing") == (40, 0, 3, 0)
+    assert rebuilt(two) == (40, 10, 3, number - 50)
+    done = two.we("obscore", "rebuild", "{repo}")
+    assert done.stdout == f"40 rows added to {TABLE}, 10 changed, 3 removed, {number - 50} kept.\n"
+    two.assert_same()
+
+
+def test_rows_follow_datasets_as_with_the_client(twins: MakeTwins) -> None:
+    two = twins("--obscore")
+    new_ids = {(TABLE, "access_url")}
+    # One run that the configuration means, and one that it does not.
+    for run in ("u/ann/zz", "elsewhere"):
+        two.we("dataset", "copy", "{repo}", run, "calexp", "-c", "u/ann/run/1", "--files", "none")
+        two.client(
+            f"registry.registerRun({run!r})\n"
+            f"registry.insertDatasets('calexp', [r.dataId for r in refs('calexp', 'u/ann/run/1')], run={run!r})"
+        )
+    two.assert_changed()
+    two.assert_same(ignore=new_ids)
+    some = "instrument='HSC' AND detector=0"
+    two.we("dataset", "remove", "{repo}", "calexp", "-c", "u/ann/zz", "--where", some, "--yes")
+    two.client(
+        f"butler.pruneDatasets(refs('calexp', 'u/ann/zz', {some!r}), disassociate=True, unstore=True, purge=True)"
+    )
+    two.assert_same(ignore=new_ids)
+    rows = len(tables_of(two.ours)[TABLE].rows)
+    two.we("dataset", "move", "{repo}", "nobody/means/it", "calexp", "-c", "u/ann/zz", "--yes")
+    assert len(tables_of(two.ours)[TABLE].rows) < rows
+    two.we("dataset", "move", "{repo}", "u/ann/zz", "calexp", "-c", "nobody/means/it", "--yes")
+    two.we("collection", "remove", "{repo}", "nobody/means/it", "--yes")
+    two.assert_same(ignore=new_ids)
+    two.we("collection", "remove", "{repo}", "u/ann/zz", "--yes")
+    two.client("butler.removeRuns(['u/ann/zz'])")
+    two.assert_same(ignore=new_ids)
+    assert rebuilt(two)[:3] == (0, 0, 0)
+
+
+def test_rows_follow_tags_as_with_the_client(twins: MakeTwins) -> None:
+    two = twins("--obscore")
+    for place in (two.ours, two.theirs):
+        with reading(repository_of(place)) as session:
+            config = json.loads(get_attribute(session, CONFIG))
+        config |= {"collection_type": "TAGGED", "collections": ["u/ann/best"]}
+
+        def change_config(session: Session, text: str = json.dumps(config)) -> None:
+            write_attribute(session.connection, session.namespace, CONFIG, text)
+            session.execute(session.table(TABLE).delete())
+
+        in_registry(place, change_config)
+    two.we("collection", "associate", "{repo}", "u/ann/best", "--dataset-type", "raw", "-c", "HSC/raw/all")
+    two.client(
+        "def full(found): return [r.expanded(registry.expandDataId(r.dataId)) for r in found]\n"
+        "registry.associate('u/ann/best', full(refs('raw', 'HSC/raw/all')))\n"
+        # Those that were in it before, as well: the table was emptied.
+        "registry.associate('u/ann/best', full(refs('calexp', 'u/ann/best')))"
+    )
+    assert tables_of(two.ours)[TABLE].rows
+    two.assert_same()
+    some = "instrument='HSC' AND detector=0"
+    two.we("collection", "disassociate", "{repo}", "u/ann/best", "--dataset-type", "raw", "--where", some, "--yes")
+    two.client(f"registry.disassociate('u/ann/best', refs('raw', 'u/ann/best', {some!r}))")
+    two.assert_same()
+    some = "instrument='HSC' AND detector=1"
+    chosen = ("-c", "u/ann/best", "--disassociate", "u/ann/best")
+    two.we("dataset", "prune", "{repo}", "raw", *chosen, "--where", some, "--yes")
+    two.client(f"butler.pruneDatasets(refs('raw', 'u/ann/best', {some!r}), disassociate=True, tags=['u/ann/best'])")
+    two.assert_same()
+    assert rebuilt(two)[:3] == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "template", "reason"),
+    [
+        ("obs_publisher_did_fmt", "{nothing}", "there is no nothing"),
+        ("obs_publisher_did_fmt", "{run.__class__}", "it uses run.__class__, which is no field"),
+        ("lsst_visit", "{run}", "invalid literal for int() with base 10: 'u/ann/run/1'"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused(field: str, template: str, reason: str, twins: MakeTwins) -> None:
+    two = twins("--obscore")
+    with reading(repository_of(two.ours)) as session:
+        config = json.loads(get_attribute(session, CONFIG))
+    if field in config["extra_columns"]:
+        config["extra_columns"][field]["template"] = template
+    else:
+        config[field] = template
+
+    def work(session: Session) -> None:
+        write_attribute(session.connection, session.namespace, CONFIG, json.dumps(config))
+
+    in_registry(two.ours, work)
+    said = two.we_fail("obscore", "rebuild", "{repo}")
+    assert f"The ObsCore template {template!r} does not fit datasets of type 'calexp': {reason}." in said
