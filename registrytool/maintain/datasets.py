@@ -43,6 +43,8 @@ DatasetId = uuid.UUID | int
 _ID_NAMESPACE = uuid.UUID("840b31d9-05cd-5161-b2c8-00d32b280d0f")
 #: How many datasets of a run are looked up at once to be removed.
 _ROUND = 1_000_000
+#: Rows whose pages of all tables a server with its default settings keeps in memory.
+_NEAR = 100_000
 
 
 def uuid7() -> uuid.UUID:
@@ -138,22 +140,40 @@ def id_as_text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.type_coerce(column, sa.String()) if isinstance(column.type, sa.Uuid) else column
 
 
-def fetch_ids(session: Session, query: sa.Select[Any]) -> IdList:
+def fetch_ids(session: Session, query: sa.Select[Any], told: Callable[[Any], None] | None = None) -> IdList:
     """Execute a query whose first column has identifiers (`id_as_text`), and return them."""
     ids = IdList()
     options = {"stream_results": True, "yield_per": 10_000}
     for rows in session.connection.execute(query, execution_options=options).partitions():
         ids.add(row[0] for row in rows)
+        if told is not None:
+            told(rows)
     return ids
 
 
-def in_order_of_removal(session: Session, query: sa.Select[Any], key: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """Return a query with its rows in the order in which removing them touches the fewest pages.
+def fetch_doomed(
+    session: Session, query: sa.Select[Any], key: sa.ColumnElement[Any], told: Callable[[Any], None] | None = None
+) -> IdList:
+    """Fetch the identifiers of datasets in the order in which removing them touches the fewest pages.
 
-    PostgreSQL leaves indexes alone: what lies side by side, which is how rows are found, is removed together.  SQLite
-    changes many indexes by identifier, and two or three by anything else.
+    SQLite changes many indexes by identifier, and two or three by anything else.  PostgreSQL leaves indexes alone, but
+    looks into many: rows that lie side by side, as they are found, go together, and those of many pages of an index in
+    its order.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    query : `sqlalchemy.Select`
+        Query whose first column has identifiers (`id_as_text`).
+    key : `sqlalchemy.ColumnElement`
+        The same column, to sort by.
+    told : callable, optional
+        Is given the rows, some thousands at a time.
     """
-    return query.order_by(key) if session.dialect == "sqlite" else query
+    lite = session.dialect == "sqlite"
+    ids = fetch_ids(session, query.order_by(key) if lite else query, told)
+    return ids if lite else ids.sorted_within(_NEAR)
 
 
 def insert_datasets(
@@ -431,9 +451,9 @@ class Batches:
     #: How long others may have to wait, in seconds; those on PostgreSQL are promised 0.5.  On SQLite everybody waits
     #: for everybody (a Butler five minutes), and identifiers are spread over all pages, most of which each piece
     #: writes again.
-    TARGET_S: ClassVar = {"postgresql": 0.15, "sqlite": 10.0}
+    TARGET_S: ClassVar = {"postgresql": 0.2, "sqlite": 10.0}
     FIRST: ClassVar = {"postgresql": 500, "sqlite": 50_000}
-    SMALLEST: ClassVar = 50
+    SMALLEST: ClassVar = 250
     LARGEST: ClassVar = {"postgresql": 10_000, "sqlite": 200_000}
 
     def __init__(self, session: Session) -> None:
@@ -504,6 +524,6 @@ def empty_run(session: Session, run: Collection, *, progress: Progress | None = 
 
     # What is dead is still walked over until it is vacuumed: few queries, each for many.
     some = sa.select(id_as_text(dataset.c.id), dataset.c.id.label("key")).where(mine).limit(_ROUND).subquery()
-    while ids := fetch_ids(session, in_order_of_removal(session, sa.select(some.c.id), some.c.key)):
+    while ids := fetch_doomed(session, sa.select(some.c.id), some.c.key):
         removed += batches.run(ids, lambda part: remove_datasets(session, part), done)
     return removed

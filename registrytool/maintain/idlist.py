@@ -84,6 +84,15 @@ class IdList:
         """Whether the identifiers are UUIDs; an empty list says so too."""
         return self._uuids
 
+    def sorted_within(self, size: int) -> IdList:
+        """Return the list with each part of a size in ascending order."""
+        found = IdList()
+        found._uuids = self._uuids
+        for start in range(0, len(self._bytes), size * _SIZE):
+            data = bytes(self._bytes[start : start + size * _SIZE])
+            found._bytes += b"".join(sorted(data[i : i + _SIZE] for i in range(0, len(data), _SIZE)))
+        return found
+
     def without(self, others: Iterable[str | int | DatasetId]) -> IdList:
         """Return the list without some identifiers, which are texts, numbers or UUIDs."""
         left_out = {uuid.UUID(other) if isinstance(other, str) else other for other in others}

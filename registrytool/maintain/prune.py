@@ -18,7 +18,7 @@ from .dataset_types import load_dataset_types
 from .datasets import (
     Batches,
     among,
-    in_order_of_removal,
+    fetch_doomed,
     lock_datasets,
     move_to_trash,
     remove_datasets,
@@ -181,14 +181,13 @@ class _Counted:
 
 def _collect(session: Session, query: sa.Select[Any], names: Mapping[int | str, str], counted: _Counted) -> int:
     """Take down the datasets of a query, in the order in which they are removed; return how many there are."""
-    before, runs = len(counted.ids), Counter[Any]()
-    options = {"stream_results": True, "yield_per": 10_000}
-    query = in_order_of_removal(session, query, query.selected_columns.dataset_id)
-    for rows in session.connection.execute(query, execution_options=options).partitions():
-        runs.update(row[1] for row in rows)
-        counted.ids.add(row[0] for row in rows)
+    runs = Counter[Any]()
+    found = fetch_doomed(
+        session, query, query.selected_columns.dataset_id, lambda rows: runs.update(row[1] for row in rows)
+    )
     counted.runs.update({names[key]: number for key, number in runs.items()})
-    return len(counted.ids) - before
+    counted.ids.extend(found)
+    return len(found)
 
 
 def _count_dependants(

@@ -271,32 +271,27 @@ def _files(session: Session, store: Datastore, ids: IdList) -> _Batch:
     if store.records_table not in session.recorded.dynamic.record_tables:
         return batch
     records, location = session.table(store.records_table), session.table(LOCATION)
-    identifier = id_as_text(records.c.dataset_id)
     # A dataset that was stored again has the same identifier, and needs its file.
     query = sa.select(id_as_text(location.c.dataset_id)).where(location.c.datastore_name == store.name)
     batch.back.update(session.connection.scalars(query.where(among(session, location.c.dataset_id, ids))))
-    mine = among(session, records.c.dataset_id, ids)
-    odd: set[str] = set()
+    # Of a million files the database names the few that have records of several datasets.
+    others = records.alias()
+    shared = sa.exists().where(others.c.path == records.c.path, others.c.dataset_id != records.c.dataset_id)
+    found = sa.select(id_as_text(records.c.dataset_id), records.c.path, shared)
+    doubtful: set[str] = set()
     archives: set[str] = set()
-    for row in session.rows(sa.select(identifier, records.c.path).where(mine)):
-        dataset, path = tuple(row)
+    for row in session.rows(found.where(among(session, records.c.dataset_id, ids))):
+        dataset, path, is_shared = tuple(row)
         artifact = artifact_path(path)
         if artifact is None or dataset in batch.back:
             batch.kept.add(artifact or path)
             continue
         batch.owned.setdefault(artifact, []).append(dataset)
-        if artifact != path:
-            odd.add(artifact)
+        if is_shared or artifact != path:
+            doubtful.add(artifact)
             if "#" in path:
                 archives.add(artifact)
-    # Of a million files the database names the few that have more than one record.
-    others = records.alias()
-    often = sa.select(records.c.path).where(
-        records.c.path.in_(sa.select(others.c.path).where(among(session, others.c.dataset_id, ids)))
-    )
-    often = often.group_by(records.c.path).having(sa.func.count() > 1)
-    looked_at = sorted(odd | (set(session.connection.scalars(often)) & batch.owned.keys()))
-    batch.kept |= _used_by_others(session, records, looked_at, archives, ids, batch.back)
+    batch.kept |= _used_by_others(session, records, sorted(doubtful), archives, ids, batch.back)
     for path in batch.kept & batch.owned.keys():
         del batch.owned[path]
     return batch
