@@ -1,0 +1,224 @@
+"""Every command of maintenance with words that it accepts, for the tests that try something on all of them.
+
+A command that is missing here fails ``tests/cli/test_every_command.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import typer.main
+
+from registrytool.cli import app
+from registrytool.maintain.calibrations import certify
+from registrytool.maintain.chains import ChainEdit, ChainMode, edit_chain
+from registrytool.maintain.collection_changes import create_collection
+from registrytool.maintain.collections import CollectionType
+from registrytool.maintain.datastore import store_records
+from registrytool.maintain.find import Query
+from registrytool.maintain.session import change
+from registrytool.maintain.timespans import Timespan
+from tests.support.maintain_states import INSTRUMENT, RUN, add, bias, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from registrytool.repository import Repository
+
+GROUPS = ("collection", "dataset-type", "dataset", "calibration", "record", "attributes", "obscore")
+#: What every command takes, and what is tried elsewhere.
+_SHARED = ("context", "repo", "db", "namespace", "content", "output", "dry_run", "yes", "help")
+DATASETS = 6
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes
+    ----------
+    path : `tuple` [`str`, ...]
+        Its words.
+    texts : `tuple` [`str`, ...]
+        Parameters that take text from the user.
+    options : `dict` [`str`, `str`]
+        How a parameter is called on the command line; nothing for arguments.
+    flags, lists : `frozenset` [`str`]
+        Parameters that take no value, and those that take several.
+    changes, asks : `bool`
+        Whether it changes something, and whether it asks.
+    """
+
+    path: tuple[str, ...]
+    texts: tuple[str, ...]
+    options: Mapping[str, str | None]
+    flags: frozenset[str]
+    changes: bool
+    asks: bool
+
+    @property
+    def name(self) -> str:
+        """Its words."""
+        return " ".join(self.path)
+
+    def words(self, place: str, values: Mapping[str, Any]) -> list[str]:
+        """Return a command line."""
+        arguments, options = [place], []
+        for name, option in self.options.items():
+            if name not in values:
+                continue
+            value = values[name]
+            each = list(value) if isinstance(value, (list, tuple)) else [value]
+            if option is None:
+                arguments += each
+            elif name in self.flags:
+                options.append(option)
+            else:
+                options += [f"{option}={one}" for one in each]
+        yes = ["--yes"] if self.asks else []
+        return [*self.path, *yes, *options, "--", *map(str, arguments)]
+
+
+def commands() -> Iterator[Command]:
+    """Return all commands of maintenance, as ``registrytool --help`` shows them."""
+    root: Any = typer.main.get_command(app)
+    for group in GROUPS:
+        yield from _commands(root.commands[group], (group,))
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[Command]:
+    if hasattr(command, "commands"):
+        for name, member in command.commands.items():
+            yield from _commands(member, (*path, name))
+        return
+    kinds = {n: p.annotation for n, p in inspect.signature(command.callback).parameters.items()}
+    own = {p.name: p for p in command.params if p.name not in _SHARED}
+    flags = frozenset(n for n in own if get_args(kinds[n])[:1] == (bool,))
+    texts = tuple(n for n in own if n not in flags and ("str" in repr(kinds[n]) or "Path" in repr(kinds[n])))
+    names = {n: p.opts[0] if p.param_type_name == "option" else None for n, p in own.items()}
+    yield Command(path, texts, names, flags, "dry_run" in kinds, "yes" in kinds)
+
+
+#: By command: values of parameters with which it has something to do in a repository that `prepare` has filled.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "collection list": {"globs": ["*"]},
+    "collection show": {"name": "calib"},
+    "collection create": {"name": "new", "kind": "TAGGED", "doc": "it's new"},
+    "collection doc": {"name": "tagged", "text": "it's “tagged”"},
+    "collection rename": {"name": "tagged", "new_name": "renamed"},
+    "collection remove": {"name": RUN, "unlink": True},
+    "collection associate": {"name": "tagged", "types": ["bias"], "collections": [RUN], "where": "detector > 2"},
+    "collection disassociate": {"name": "other tags", "types": ["bias"], "where": "detector < 2"},
+    "collection tree": {"globs": ["*"]},
+    "collection chain set": {"name": "chain", "children": ["calib"]},
+    "collection chain prepend": {"name": "chain", "children": ["calib"]},
+    "collection chain extend": {"name": "chain", "children": ["calib"]},
+    "collection chain remove": {"name": "chain", "children": [RUN]},
+    "collection chain pop": {"name": "chain"},
+    "collection chain flatten": {"name": "outer"},
+    "dataset-type list": {"globs": ["*"]},
+    "dataset-type show": {"name": "bias"},
+    "dataset-type register": {"name": "dark", "storage_class": "Exposure", "dimensions": ["detector", "band"]},
+    "dataset-type remove": {"name": "note"},
+    "dataset-type rename": {"name": "bias", "new_name": "zero"},
+    "dataset-type set-storage-class": {"name": "bias", "storage_class": "ExposureF"},
+    "dataset-type unused": {},
+    "dataset find": {"types": ["bias"], "collections": [RUN], "where": "detector < 3", "order_by": ["-detector"]},
+    "dataset show": {"identifier": "{id}"},
+    "dataset move": {"run": "moved", "types": ["bias"], "collections": [RUN], "where": "detector IN (1..4)"},
+    "dataset copy": {"run": "copied", "types": ["bias"], "collections": [RUN], "where": "detector IN (1..4)"},
+    "dataset remove": {"types": ["bias"], "collections": [RUN], "where": "detector < 4", "empty_trash": True},
+    "dataset prune": {"types": ["bias"], "collections": [RUN], "unstore": True, "empty_trash": True},
+    "dataset orphans": {},
+    "dataset trash list": {},
+    "dataset trash empty": {},
+    "calibration list": {"collections": ["calib"], "types": ["bias"], "where": "detector = 1", "at": "2024-05-01"},
+    "calibration check": {"collections": ["calib"], "types": ["bias"]},
+    "calibration certify": {
+        "collection": "calib",
+        "dataset_type": "bias",
+        "collections": [RUN],
+        "where": "detector < 4",
+        "begin": "2020-01-01",
+        "end": "2021-02-01",
+    },
+    "calibration decertify": {
+        "collection": "calib",
+        "dataset_type": "bias",
+        "begin": "2024-03-01",
+        "end": "2024-04-01",
+        "where": "detector < 4",
+    },
+    "calibration shift": {
+        "collection": "calib",
+        "dataset_type": "bias",
+        "by": "10",
+        "begin": "2024-03-01",
+        "where": "detector < 4",
+    },
+    "calibration copy": {"source": "calib", "target": "calib2", "types": ["bias"], "begin": "2024-03-01"},
+    "record list": {"element": "detector", "fields": ["id=1"], "where": "detector.purpose = 'SCIENCE'"},
+    "record export": {"file": "{folder}/export.yaml", "elements": ["detector"], "where": "detector = 1"},
+    "record import": {"file": "{folder}/detector.csv"},
+    "record insert": {"element": "detector", "fields": [f"instrument={INSTRUMENT}", "id=99", "full_name=new"]},
+    "record update": {"element": "detector", "fields": ["id=3"], "values": ["purpose=it's"]},
+    "record delete": {"element": "physical_filter", "fields": ["name=F-g"]},
+    "record diff": {"other": "{repo}", "elements": ["detector"]},
+    "attributes list": {},
+    "attributes get": {"name": "config:dimensions.json"},
+    "attributes set": {"name": "observatory.contact", "value": "it's"},
+    "obscore enable": {"config": "{folder}/obscore.yaml", "no_backup": True},
+    "obscore configure": {"config": "{folder}/obscore.yaml", "no_backup": True},
+    "obscore check": {},
+    "obscore rebuild": {},
+}
+
+OBSCORE = """
+version: 1
+collection_type: RUN
+obs_collection: test
+facility_name: "it's"
+dataset_types:
+  bias: {dataproduct_type: image, calib_level: 1, obs_id_fmt: "{detector}"}
+"""
+
+
+def example(name: str, repository: Repository, identifier: object) -> dict[str, Any]:
+    """Return the values of a command for a repository."""
+    words = {"id": str(identifier), "folder": str(repository.root), "repo": str(repository.root)}
+
+    def fill_in(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill_in(v) for v in value]
+        return value.format(**words) if isinstance(value, str) and value.startswith("{") else value
+
+    return {n: fill_in(v) for n, v in EXAMPLES[name].items()}
+
+
+def prepare(repository: Repository) -> Sequence[Any]:
+    """Fill a new repository, and return the identifiers of its datasets."""
+    assert repository.root is not None
+    fill(repository)
+    ids = add(repository, "bias", RUN, bias(*range(DATASETS)))
+    rows = []
+    for i, identifier in enumerate(ids):
+        path = repository.root / f"ü {i}%41.yaml"
+        path.write_text("a: 1", encoding="utf-8")
+        rows.append({"dataset_id": identifier, "path": path.name, "formatter": "f", "storage_class": "s"})
+    change(repository, "store", lambda s: store_records(s, rows))
+    certify(repository, "calib", "bias", Query(("bias",), (RUN,)), Timespan.of(1_704_067_237 * 10**9, None))
+    for name in ("chain", "outer"):
+        create_collection(repository, name, CollectionType.CHAINED)
+    create_collection(repository, "other tags", CollectionType.TAGGED)
+    edit_chain(repository, ChainEdit("chain", ChainMode.SET, (RUN, "tagged")))
+    edit_chain(repository, ChainEdit("outer", ChainMode.SET, ("chain",)))
+    from registrytool.maintain.associations import associate
+
+    associate(repository, "other tags", Query(("bias",), (RUN,)))
+    (repository.root / "obscore.yaml").write_text(OBSCORE, encoding="utf-8")
+    (repository.root / "detector.csv").write_text(
+        f"instrument,id,full_name\n{INSTRUMENT},77,imported\n", encoding="utf-8"
+    )
+    return ids
