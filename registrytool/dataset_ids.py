@@ -119,6 +119,9 @@ def to_integers(step: Step, *, keep: str | None, export: str | None) -> None:
     _refuse_strange_tables(step)
     columns = _columns(step)
     mapping = _mapping(step, unlogged=not kept)
+    if step.dialect == "sqlite":
+        # Before the numbering, which looks every identifier up.
+        step.execute(sa.text(f"CREATE UNIQUE INDEX {MAPPING}_uuid ON {MAPPING} (uuid)"))
     _number(step, mapping, sa.select(dataset.c.id, dataset.c.ingest_date.label("age")))
     for column in _loose(columns):
         _number(step, mapping, sa.select(column.label("id"), sa.null().label("age")).distinct())
@@ -296,11 +299,7 @@ def _rewrite(
     value: sa.Column[Any],
 ) -> None:
     """Write all tables again, with other identifiers."""
-    import sqlalchemy as sa
-
     step.analyze(mapping)
-    if step.dialect == "sqlite" and value.name == "id":
-        step.execute(sa.text(f"CREATE UNIQUE INDEX {MAPPING}_uuid ON {MAPPING} (uuid)"))
     fill: dict[str, dict[str, sa.ColumnElement[Any]]] = {}
     sources: dict[str, sa.FromClause] = {}
     for column in columns:
