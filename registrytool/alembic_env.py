@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from .catalog import Catalog
 from .database import Database
 from .errors import ConfigurationError, RegistryStateError, RegistryToolError
-from .history import History
 from .inspection import inspect
 from .planner import make_plan
 from .runner import Run
 
 if TYPE_CHECKING:
+    from .history import History
     from .models import ComponentVersion, State
 
 
@@ -69,7 +69,7 @@ def _run_for_alembic(context: Any) -> None:
             inspection = inspect(connection, database.namespace, catalog, where=name)
             inspection.recorded.check_stamps()
             inspection.recorded.check_online(name)
-            history = History(catalog.content)
+            history = catalog.history
             unknown = sorted(settings.keys() - {o for r in history.revisions.values() for o in r.options})
             if unknown:
                 message = f"No step has an option {', '.join(unknown)}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -216,6 +217,12 @@ class _Definition:
         return i
 
 
+@lru_cache(maxsize=1024)
+def _definition(sql: str) -> _Definition:
+    """Parse a CREATE TABLE statement; between two looks at a registry most tables stay as they are."""
+    return _Definition(sql)
+
+
 def _read_sqlite(connection: sa.Connection) -> Structure:
     def query(sql: str) -> list[Any]:
         return list(connection.exec_driver_sql(sql))
@@ -244,7 +251,7 @@ def _read_sqlite(connection: sa.Connection) -> Structure:
         indexes[table].append(Index(name, tuple(names), unique))
     tables = {}
     for name, sql in listed:
-        definition = _Definition(sql)
+        definition = _definition(sql)
         tables[name] = Table(
             name,
             columns[name],

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from .errors import ConfigurationError, RegistryDriftError, RegistryStateError
-from .history import History
 from .obscore import CONFIG_OPTION
 from .planner import make_plan
 from .progress import NullProgress, Progress
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .catalog import Catalog
+    from .history import History
     from .inspection import Inspection
     from .models import Plan
 
@@ -69,7 +69,7 @@ def plan_run(
     if missing:
         message = f"The database lacks the extension {', '.join(missing)}, which the Butler needs."
         raise RegistryStateError(message, hint=f"Ask an administrator to run: CREATE EXTENSION {missing[0]};")
-    history = History(catalog.content)
+    history = catalog.history
     state = inspection.recorded.state
     plan = make_plan(history, state, parse_targets(targets, state, catalog))
     if inspection.unknown:

@@ -127,7 +127,7 @@ class Run:
 
     @cached_property
     def _history(self) -> History:
-        return History(self.catalog.content)
+        return self.catalog.history
 
     @cached_property
     def snapshots(self) -> list[Snapshot]:
@@ -311,7 +311,7 @@ class Run:
         self._lock(connection, [n for n in self.locked_tables() if n != "butler_attributes"], "ACCESS EXCLUSIVE")
         # Alembic cannot work beside revisions that are not in its scripts, such as those of obscore configurations or
         # of the patches of the existing migration tool; they come back at the end.
-        stamps = self.inspection.recorded.expected_stamps & History(self.catalog.content).revisions.keys()
+        stamps = self.inspection.recorded.expected_stamps & self.catalog.history.revisions.keys()
         if self.plan.steps and self.inspection.recorded.stamps != stamps:
             write_stamps(connection, self.namespace, stamps)
         self._repair(connection)

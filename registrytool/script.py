@@ -18,7 +18,6 @@ from .catalog import CONFIGURATIONS
 from .database import lock_keys, whoami
 from .dataset_ids import TYPES, UUID5
 from .errors import PlanError
-from .history import History
 from .runner import REGISTERING, Run, Scripts
 from .sqltext import comment, compiled, literal, values
 from .state import ATTRIBUTES, LOG_PREFIX, ONLINE_PREFIX, STAMPS, write_attribute
@@ -314,7 +313,7 @@ class _Author:
 
     def _steps(self) -> None:
         run, scripts = self.run, Scripts(self.run.catalog.content)
-        history = History(run.catalog.content)
+        history = run.catalog.history
         before = run.first_snapshot()
         for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
             reason = history.revision(planned.revision).computes

@@ -25,7 +25,6 @@ from registrytool.catalog import CONFIGURATIONS, MANAGERS, Catalog
 from registrytool.database import Database
 from registrytool.drift import classify, load_drift
 from registrytool.errors import ConfigurationError, RegistryToolError, UnknownVersionError
-from registrytool.history import History
 from registrytool.inspection import inspect
 from registrytool.models import ComponentVersion, Difference, DynamicContent, Judgement, State, to_plain
 from registrytool.naming import version_key
@@ -241,7 +240,7 @@ class _Judge:
 
     def __init__(self, catalog: Catalog, url: str | None) -> None:
         self._catalog = catalog
-        self._history = History(catalog.content)
+        self._history = catalog.history
         self._releases = Releases(catalog)
         self._url = url
         self._default: State | None = None

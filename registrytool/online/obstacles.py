@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from registrytool.drift import load_drift
 from registrytool.errors import PlanError
-from registrytool.history import History
 from registrytool.runner import Scripts
 
 from .derive import CapturedStep, Effects, derive
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
     """Say of each step of a plan why it cannot run online; nothing if it can."""
     before, result = run.first_snapshot(), {}
-    history = History(run.catalog.content)
+    history = run.catalog.history
     scripts = Scripts(run.catalog.content)
     for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
         effects = Effects()
