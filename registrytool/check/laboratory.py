@@ -6,11 +6,13 @@ A state is made once and copied for every use: a file on SQLite, a template data
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
@@ -34,9 +36,7 @@ if TYPE_CHECKING:
     from registrytool.catalog import Catalog
     from registrytool.models import State
 
-    from .model import Subject
     from .server import Server
-    from .trial import Trial
 
 #: PostgreSQL schema of the registries.
 NAMESPACE = "the registry"
@@ -63,9 +63,8 @@ class Laboratory:
         self._postgres_url = postgres_url
         self._wanted = postgresql or require_postgresql
         self._stack = contextlib.ExitStack()
-        # The catalogue is kept, so that its number is not given to another one.
-        self._templates: dict[Any, tuple[Catalog, sa.URL]] = {}
-        self._trials: dict[int, tuple[Subject, tuple[Trial, ...]]] = {}
+        self._templates: dict[Any, sa.URL] = {}
+        self._fingerprints: WeakKeyDictionary[Catalog, str] = WeakKeyDictionary()
         self.missing: str | None = None
 
     def __enter__(self) -> Self:
@@ -145,7 +144,16 @@ class Laboratory:
         database : `Database`
             The registry, gone afterwards.
         """
-        key = (id(catalog), frozenset(state.components.values()), dialect, rows, frozenset(never_null), groups)
+        key = (
+            self._fingerprint(catalog),
+            config_text(catalog.universe(state)),
+            frozenset(state.components.values()),
+            dialect,
+            rows,
+            frozenset(never_null),
+            groups,
+            obscore and config_text(obscore),
+        )
         if key not in self._templates:
             url = self._empty(dialect)
             database = Database(url, NAMESPACE if dialect == "postgresql" else None)
@@ -157,12 +165,23 @@ class Laboratory:
             except BaseException:
                 self._drop(url)
                 raise
-            self._templates[key] = (catalog, url)
-        url = self._clone(self._templates[key][1])
+            self._templates[key] = url
+        url = self._clone(self._templates[key])
         try:
             yield Database(url, NAMESPACE if dialect == "postgresql" else None)
         finally:
             self._drop(url)
+
+    def _fingerprint(self, catalog: Catalog) -> str:
+        """Return what is the same for contents with the same schema files: their registries are the same."""
+        if catalog not in self._fingerprints:
+            digest = hashlib.blake2b()
+            for layer in catalog.content.layers:
+                for path in sorted((*layer.schemas.rglob("*.py"), *layer.schemas.glob("implementations.yaml"))):
+                    digest.update(f"{path.relative_to(layer.schemas)}\n{path.stat().st_size}\n".encode())
+                    digest.update(path.read_bytes())
+            self._fingerprints[catalog] = digest.hexdigest()
+        return self._fingerprints[catalog]
 
     def _empty(self, dialect: str) -> sa.URL:
         if dialect == "sqlite":
@@ -187,17 +206,6 @@ class Laboratory:
         if self.server is None:
             raise ConfigurationError(self.missing or "There is no PostgreSQL server.")
         return self.server
-
-    # -- steps ------------------------------------------------------------
-
-    def trials(self, subject: Subject) -> tuple[Trial, ...]:
-        """Run every step of the content, on every database, once; rules look at what came out."""
-        from .trial import run_trials
-
-        if id(subject) not in self._trials:
-            # The subject is kept, so that its number is not given to another one.
-            self._trials[id(subject)] = (subject, tuple(run_trials(self, subject)))
-        return self._trials[id(subject)][1]
 
 
 def make_registry(

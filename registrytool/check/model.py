@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .laboratory import Laboratory
     from .sources import Sources
+    from .trial import Trial
     from .waivers import Waived, Waiver
 
 
@@ -73,6 +74,8 @@ class Subject:
         The content as it was, to judge what has changed since (``--against``).
     laboratory : `Laboratory` or `None`
         Databases in which steps can be run.
+    tried : `tuple` [`Trial`, ...] or `None`
+        What came out when all steps were run, once they were.
     unreleased : `bool`
         Whether only those steps are run that are not released yet.
     """
@@ -81,6 +84,7 @@ class Subject:
     base: Content | None = None
     laboratory: Laboratory | None = None
     unreleased: bool = False
+    tried: tuple[Trial, ...] | None = None
 
     @cached_property
     def sources(self) -> Sources:

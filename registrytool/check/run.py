@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registrytool.config import Content
 
     from .client import ClientReport
+    from .laboratory import Laboratory
     from .model import Finding, Rule
     from .waivers import Waiver
 
@@ -39,6 +40,7 @@ def check_content(
     require_postgresql: bool = False,
     databases: Collection[str] = ("sqlite", "postgresql"),
     unreleased: bool = False,
+    laboratory: Laboratory | None = None,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -60,6 +62,8 @@ def check_content(
         On which databases steps are run; none leaves out the rules that run steps.
     unreleased : `bool`, optional
         Whether only those steps are run that are not released yet.
+    laboratory : `Laboratory`, optional
+        Databases in which steps are run, kept for another run; by default some that are gone afterwards.
     select, ignore : sequence of `str`, optional
         Codes, beginnings of codes (``RT1``) or names of rules; only these, and not these.
     progress : `Progress`, optional
@@ -86,7 +90,7 @@ def check_content(
         if run.blocked:
             run.notes.append("No step was run, since what was found has to be mended first.")
         else:
-            names = run.dynamic(postgresql_url, databases, require_postgresql=require_postgresql)
+            names = run.dynamic(postgresql_url, databases, laboratory, require_postgresql=require_postgresql)
     return run.report(names)
 
 
@@ -217,13 +221,19 @@ class _Run:
                 self.take(name, rule, found)
 
     def dynamic(
-        self, postgresql_url: str | None, databases: Collection[str], *, require_postgresql: bool
+        self,
+        postgresql_url: str | None,
+        databases: Collection[str],
+        given: Laboratory | None,
+        *,
+        require_postgresql: bool,
     ) -> tuple[str, ...]:
         """Run the rules that run steps, and return the databases on which they did."""
         from .laboratory import Laboratory
 
         wanted = "postgresql" in databases
-        with Laboratory(postgresql_url, postgresql=wanted, require_postgresql=require_postgresql) as laboratory:
+        own = Laboratory(postgresql_url, postgresql=wanted, require_postgresql=require_postgresql)
+        with own if given is None else contextlib.nullcontext(given) as laboratory:
             self.subject.laboratory = laboratory
             for name, rule in self.rules:
                 if _is_dynamic(rule):

@@ -47,7 +47,9 @@ class Said:
 
 def trials(subject: Subject) -> tuple[Trial, ...]:
     """Return the trials of all steps; none if there is no laboratory."""
-    return subject.laboratory.trials(subject) if subject.laboratory is not None else ()
+    from .trial import all_trials
+
+    return all_trials(subject.laboratory, subject) if subject.laboratory is not None else ()
 
 
 def findings(rule: str, code: str, good_way: str, subject: Subject, said: Iterable[Said]) -> Iterator[Finding]:

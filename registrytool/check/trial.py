@@ -162,7 +162,14 @@ class Trial:
     problem: str | None = None
 
 
-def run_trials(laboratory: Laboratory, subject: Subject) -> Iterator[Trial]:
+def all_trials(laboratory: Laboratory, subject: Subject) -> tuple[Trial, ...]:
+    """Run every step of the content, on every database, once; rules look at what came out."""
+    if subject.tried is None:
+        subject.tried = tuple(_run_trials(laboratory, subject))
+    return subject.tried
+
+
+def _run_trials(laboratory: Laboratory, subject: Subject) -> Iterator[Trial]:
     """Run all steps of the content, as far as it is sound; what is not is found by other rules."""
     try:
         # Steps that lie below the content are somebody else's to check.

@@ -206,6 +206,8 @@ def _require(laboratory: Laboratory, dialect: str) -> None:
 
 def _trials(laboratory: Laboratory, subject: Subject, revision: str, dialect: str) -> list[Trial]:
     _require(laboratory, dialect)
-    found = [t for t in laboratory.trials(subject) if t.edge.revision.id == revision and t.dialect == dialect]
+    from registrytool.check.trial import all_trials
+
+    found = [t for t in all_trials(laboratory, subject) if t.edge.revision.id == revision and t.dialect == dialect]
     assert found, "there is no state from which the step can be run"
     return found
