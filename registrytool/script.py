@@ -375,7 +375,7 @@ class _Author:
             and s.component not in CONFIGURATIONS
             and (s.start is None or s.start.implementation != s.end.implementation)
         )
-        history = History(run.catalog.content)
+        history = run.catalog.history
         head.extend(
             f"Afterwards butler.yaml must have {new} wherever it has {old}."
             for s in run.plan.steps
