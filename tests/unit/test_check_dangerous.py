@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
+from registrytool.check.laboratory import Laboratory
 from registrytool.check.model import Subject
 from registrytool.check.rows import TableContent
 from registrytool.check.rules import all_rules
@@ -28,21 +29,11 @@ EDGE = next(e for e in STEPS if e.end.component == "dimensions-config" and e.end
 TABLES = ("dataset", "dataset_tags_00000001", "exposure", "dataset_type", 'odd "name')
 
 
-class _Trials:
-    """A laboratory that has run one step already."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-
-    def trials(self, _: Subject) -> tuple[Trial, ...]:
-        return (self._trial,)
-
-
 def found(*emitted: Emitted, edge: Edge = EDGE, dialect: str = "postgresql") -> list[str]:
     """Return the codes of the rules RT4xx that find something in statements."""
     start = {name: TableContent((), []) for name in TABLES}
     trial = Trial(edge, dialect, start_of(edge), up=Passage(emitted=list(emitted), start=start))
-    subject = Subject(CATALOG.content, laboratory=cast("Any", _Trials(trial)))
+    subject = Subject(CATALOG.content, laboratory=Laboratory(postgresql=False), tried=(trial,))
     rules = [rule for _, rule in all_rules() if rule.CODE.startswith("RT4")]
     return sorted({f.code for rule in rules for f in rule.check(subject)})
 
