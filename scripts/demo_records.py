@@ -51,13 +51,21 @@ def fill(connection: sqlite3.Connection) -> None:
         connection,
         "instrument",
         name=INSTRUMENT,
-        visit_max=10**13,
+        visit_max=6_050_123_199_999,
         visit_system=2,
-        exposure_max=10**13,
-        detector_max=1,
+        exposure_max=6_050_123_199_999,
+        detector_max=1000,
         class_name="lsst.obs.lsst.Latiss",
     )
-    insert(connection, "detector", instrument=INSTRUMENT, id=0, full_name="RXX_S00", purpose="SCIENCE")
+    insert(
+        connection,
+        "detector",
+        instrument=INSTRUMENT,
+        id=0,
+        full_name="RXX_S00",
+        name_in_raft="RXX_S00",
+        purpose="SCIENCE",
+    )
     insert(connection, "physical_filter", instrument=INSTRUMENT, name=FILTER, band="r")
     insert(connection, "visit_system", instrument=INSTRUMENT, id=2, name="by-seq-start-end")
     for day, number, kind in EXPOSURES:
