@@ -91,7 +91,8 @@ def test_a_random_registry_comes_back_as_it_was(seed: int, odd_namespace: str, p
     go_to_extremes(rng, repository)
     if universe.version < 2:
         execute(repository, UNAMBIGUOUS)
-    settings = SETTINGS["2"] if universe.version < 2 else {}
+    steps = range(universe.version + 1, int(new["dimensions-config"].version) + 1)
+    settings = {name: value for step in steps for name, value in SETTINGS.get(str(step), {}).items()}
     before = read_content(repository)
 
     migrate(repository, *(target(v) for v in new.components.values()), **settings)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.places import Place
 
 #: What the steps ask for, by the version that they lead to.
-SETTINGS = {"2": {"has_simulated": "0"}}
+SETTINGS = {"2": {"has_simulated": "0"}, "6": {"keep_group_id": "yes"}}
 
 
 def make(place: Place, *targets: str, universe: Path | None = None, catalog: Catalog | None = None) -> Repository:

@@ -2,9 +2,9 @@
 
 The tables group and day_obs are filled from what exposures and visits have; exposure.group_name becomes group, and
 exposures and visits refer to their groups and days.  The timespans of observing days come from the offsets of the
-instruments; where none is known they stay undefined.  Universe 6 has no place for group_id: a table beside the
-registry keeps it, and going back brings it to exposures that are still of the same group.  Going back loses the
-timespans, groups and days that no exposure or visit has.
+instruments; where none is known they stay undefined.  Universe 6 has no place for group_id: it goes, unless the user
+wants a table beside the registry to keep it; then going back brings it to exposures that are still of the same group.
+Going back loses the timespans, groups and days that no exposure or visit has.
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ down_revision = "2a8a32e1bec3"
 branch_labels = None
 depends_on = None
 
-#: Group numbers have no place in universe 6; the way down brings them back.
-changes = {"exposure": ("group_id",)}
+#: Group numbers have no place in universe 6; the way down brings them back where they were kept.
+drops = {"exposure": ("group_id",)}
 #: The table that keeps them.
 NUMBERS = "migration_group_id"
 closed = "columns go or get other names that older clients read, and exposures and visits are searched for NULL"
 
-options = {DAY_OBS_OPTION: DAY_OBS_HELP}
+KEEP = "keep_group_id"
+options = {
+    DAY_OBS_OPTION: DAY_OBS_HELP,
+    KEEP: f"whether to keep exposure.group_id, which goes, in the table {NUMBERS}: yes or no (default: no)",
+}
 loses = "groups and observing days without exposures, and timespans of observing days that were set by hand"
 
 
@@ -59,8 +63,9 @@ def upgrade(step: Step) -> None:
     step.execute(sa.insert(group).from_select(["instrument", "name"], groups))
     days = sa.union(*(sa.select(t.c.instrument, t.c.day_obs) for t in (exposure, visit)))
     add_day_obs(step.execute, step.new("day_obs"), days, offsets, step.dialect)
-    kept = (exposure.c.instrument, exposure.c.id, exposure.c.group_name, exposure.c.group_id)
-    step.keep(sa.select(*kept).where(exposure.c.group_id.is_not(None)), _numbers(step))
+    if step.option(KEEP, ("yes", "no")) == "yes":
+        kept = (exposure.c.instrument, exposure.c.id, exposure.c.group_name, exposure.c.group_id)
+        step.keep(sa.select(*kept).where(exposure.c.group_id.is_not(None)), _numbers(step))
     step.reshape(renames={"exposure": {"group_name": "group"}})
 
 
