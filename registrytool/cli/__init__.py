@@ -93,6 +93,17 @@ class _Boundary(TyperGroup):
         del ctx
         return list(self.commands)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the words of the command line; no database and no answer can hold what is no text."""
+        for number, word in enumerate(args, 1):
+            if not _is_text(word):
+                shown = word.encode("ascii", "backslashreplace").decode()
+                message = (
+                    f"word {number} is not UTF-8: {hide_passwords(shown)}; type it again, or rename what it names."
+                )
+                ctx.fail(message)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command.
 
@@ -118,6 +129,14 @@ class _Boundary(TyperGroup):
             # Wrong use quotes what was typed, and that can be a URL.
             error.message = hide_passwords(error.message)
             raise
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _traceback(error: BaseException) -> str:

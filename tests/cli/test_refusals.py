@@ -430,3 +430,12 @@ def test_revisions_that_contradict_the_versions_are_refused(registry: Registry, 
             ),
         ), command
     assert registry.trace() == before
+
+
+@pytest.mark.parametrize("command", [("collection", "create"), ("dataset", "find"), ("attributes", "get"), ("status",)])
+def test_words_that_are_no_text_are_wrong_use(command: tuple[str, ...], run: Run) -> None:
+    outcome = run(*command, "repo", "a\udcffb")
+
+    assert outcome.exit_code == 2
+    number = len(command) + 2
+    assert f"Error: word {number} is not UTF-8: a\\udcffb; type it again, or rename what it names." in outcome.stderr
