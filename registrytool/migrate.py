@@ -183,11 +183,8 @@ def apply_migration(
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, progress)
-    if not run.plan.steps and not run.inspection.differences:
-        # A run that was killed after its commit has left butler.yaml behind.
-        warnings = follow_plan(repository.config_file, run.plan, catalog)
-        report = _report(run, repository, catalog, applied=True)
-        return replace(report, warnings=(*report.warnings, *warnings))
+    if not _is_due(run):
+        return _nothing_done(run, repository, catalog)
     target = None
     if options.backup:
         require_backup_tool(database)
@@ -196,12 +193,16 @@ def apply_migration(
     reports: list[MigrationReport] = []
     step_s: list[float] = []
     total = len(run.plan.steps)
-    while not reports or run.plan.steps or run.inspection.differences:
+    while _is_due(run):
         try:
             with database.write(f"migrate {repository.name}", wait_s=options.wait_s) as connection:
                 run.hold_writers(connection)
                 # Again, now that nobody else can change it.
-                run = _prepare(connection, database, repository, options, catalog, progress, before=run)
+                planned, run = run, _prepare(connection, database, repository, options, catalog, progress, before=run)
+                if not _is_due(run):
+                    break
+                if run is not planned:
+                    run.hold_writers(connection)
                 if options.step_by_step:
                     run = run.first_step()
                 if target is not None and not reports:
@@ -223,6 +224,8 @@ def apply_migration(
             break
         with database.read() as connection:
             run = _prepare(connection, database, repository, options, catalog, progress)
+    if not reports:
+        return _nothing_done(run, repository, catalog, "another run has brought it there in the meantime")
     first, last = reports[0], reports[-1]
     return replace(
         first,
@@ -233,6 +236,19 @@ def apply_migration(
         elapsed_s=time.monotonic() - started,
         step_s=tuple(step_s),
     )
+
+
+def _is_due(run: Run) -> bool:
+    """Say whether there is anything to do."""
+    return bool(run.plan.steps or run.inspection.differences)
+
+
+def _nothing_done(run: Run, repository: Repository, catalog: Catalog, *notes: str) -> MigrationReport:
+    """Report on a registry that is there already."""
+    # A run that was killed after its commit has left butler.yaml behind.
+    warnings = follow_plan(repository.config_file, run.plan, catalog)
+    report = _report(run, repository, catalog, applied=True)
+    return replace(report, warnings=(*report.warnings, *warnings, *notes))
 
 
 def _prepare(

@@ -39,6 +39,7 @@ from .state import (
     config_text,
     read_recorded,
     stamps_of,
+    table_names,
     write_attribute,
     write_stamps,
     write_version,
@@ -326,7 +327,8 @@ class Run:
 
         Others can go on reading, and a backup must: the tables are locked wholly only when it is made.
         """
-        names = {*self.locked_tables(), *(REGISTERING & self.inspection.recorded.tables)}
+        # Another run, which had the lock until now, can have taken some of them away.
+        names = {*self.locked_tables(), *REGISTERING} & table_names(connection, self.namespace)
         self._lock(connection, sorted(names), "SHARE ROW EXCLUSIVE")
 
     def _lock(self, connection: sa.Connection, names: list[str], mode: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .backup import back_up, backup_path, require_backup_tool
@@ -111,13 +112,22 @@ def repair_registry(
         require_backup_tool(database)
         target = backup_path(database, repository.root, backup_to)
     with database.write(f"repair {repository.name}", wait_s=wait_s) as connection:
-        plan = Plan(before.recorded.state, before.recorded.state, ())
-        Run(catalog, plan, before, database.namespace).hold_writers(connection)
+        _run(catalog, before, database).hold_writers(connection)
         before = inspect(connection, database.namespace, catalog, where=repository.name)
         before.recorded.check_stamps()
         before.recorded.check_online(repository.name)
+        if not before.differences:
+            # Another run has repaired it in the meantime.
+            return _result(repository, before)
         if target is not None:
             back_up(database, target, progress)
-        Run(catalog, plan, before, database.namespace, settings or {}, progress=progress).apply(connection)
+        run = replace(_run(catalog, before, database), options=settings or {}, progress=progress)
+        run.apply(connection)
         after = inspect(connection, database.namespace, catalog, where=repository.name)
     return _result(repository, after, before)
+
+
+def _run(catalog: Catalog, inspection: Inspection, database: Database) -> Run:
+    """Return a run without steps, which repairs what was found."""
+    state = inspection.recorded.state
+    return Run(catalog, Plan(state, state, ()), inspection, database.namespace)

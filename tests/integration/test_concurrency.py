@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from registrytool.database import Database
 from tests.integration.test_crash import PROGRAM, checksums, fill_registry, finished
+from tests.integration.test_drift import with_not_null
+from tests.support.registries import make as create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,6 +201,41 @@ def test_of_two_migrations_that_start_together_one_migrates_and_both_end_well(re
 
     assert checksums(registry.url, registry.namespace)["log"] == "1"
     assert finished("verify", *words_of(registry)).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["migrate", "verify"])
+def test_a_run_that_waited_while_another_did_the_same_makes_no_backup(
+    command: str, place: Place, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = create(place, "dimensions-config=6")
+    words = [command, *words_of(place), "--yes"]
+    if command == "migrate":
+        # Universe 5 has not all the tables of universe 6.
+        words += ["--to", "dimensions-config=5", "--accept-loss"]
+    else:
+        words += ["--repair"]
+        with_not_null("detector", "full_name")(repository, place)
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    write = Database.write
+
+    def write_after_another(database: Database, *given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(Database, "write", write)
+        other = run(*words, "--no-backup")
+        assert other.exit_code == 0, other.stderr
+        return write(database, *given, **more)
+
+    monkeypatch.setattr(Database, "write", write_after_another)
+    outcome = run(*words, "--backup", backups)
+
+    assert outcome.exit_code == 0, outcome.stderr
+    if command == "migrate":
+        told, note = outcome.stdout.splitlines()
+        assert told.endswith(" is there already: nothing to do.")
+        assert note == "Note: another run has brought it there in the meantime."
+    assert list(backups.iterdir()) == []
+    assert run("verify", *words_of(place)).exit_code == 0
+    assert checksums(place.url, place.namespace)["log"] == "1"
 
 
 def test_of_two_creations_that_start_together_one_makes_a_whole_repository(place: Place) -> None:
