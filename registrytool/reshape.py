@@ -155,7 +155,8 @@ class Reshape:
         if self.dialect == "sqlite":
             if self._only_indexes(have, want):
                 return "index", "whole file"
-            return ("alter" if self._same_rows(have, want) else "rewrite"), "whole file"
+            kept = self._same_rows(have, want) and not self.fill.get(name)
+            return ("alter" if kept else "rewrite"), "whole file"
         if self._only_indexes(have, want):
             return "index", "SHARE"
         filled = self.fill.get(name) or name in self.sources

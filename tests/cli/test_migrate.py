@@ -213,6 +213,12 @@ def test_plan_says_what_each_step_does_and_exits_with_4(old_registry: Registry, 
     assert (outcome.exit_code, outcome.stderr) == (4, "")
 
 
+def test_plan_counts_rows_that_get_new_values_as_written_again(old_registry: Registry, run: Run) -> None:
+    outcome = run("migrate", "repo", "--plan", "--to", "datasets=2.0.0", "--format", "json")
+    (work,) = json.loads(outcome.stdout)["work"]
+    assert [(table["table"], table["action"]) for table in work["tables"]] == [("dataset", "rewrite")]
+
+
 def test_plan_as_json_is_the_report_of_the_run_not_applied(old_registry: Registry, run: Run) -> None:
     outcome = run("migrate", "repo", "--plan", "--format", "json")
 
