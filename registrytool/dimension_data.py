@@ -8,16 +8,12 @@ import sqlalchemy as sa
 
 from .catalog import MAX_NSEC, MIN_NSEC
 from .config import read_yaml
-from .drift import load_drift
-from .errors import ConfigurationError, RegistryStateError
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .catalog import Catalog
-    from .executor import Executor
-    from .models import Difference
-    from .step import Snapshot
 
 #: Option by which the user sets offsets, and its help.
 DAY_OBS_OPTION = "day_obs_offset"
@@ -144,33 +140,6 @@ def add_day_obs(
     execute(sa.insert(target).from_select([c.name for c in target.columns], rows))
 
 
-def prepare_repair(
-    differences: Iterable[Difference],
-    snapshot: Snapshot,
-    catalog: Catalog,
-    executor: Executor,
-    options: Mapping[str, str],
-) -> None:
-    """Mend the data that keeps known drift from being repaired.
-
-    Parameters
-    ----------
-    differences : iterable of `Difference`
-        The drift.
-    snapshot : `Snapshot`
-        What the versions promise.
-    catalog : `Catalog`
-        The content.
-    executor : `Executor`
-        Executes statements.
-    options : `~collections.abc.Mapping` [`str`, `str`]
-        What the user set.
-    """
-    kinds = load_drift(catalog.content)
-    for name in sorted({kinds[d.drift].prepare or "" for d in differences if d.drift} - {""}):
-        _PREPARATIONS[name](snapshot, catalog, executor, options)
-
-
 def complete_visits(
     execute: Callable[[Any], Any],
     tables: Callable[[str], sa.Table],
@@ -231,23 +200,3 @@ def day_of_begin(visit: sa.Table, offsets: Mapping[str, list[tuple[int, int]]], 
         ),
         else_=sa.null(),
     )
-
-
-def _visit_day_obs(snapshot: Snapshot, catalog: Catalog, executor: Executor, options: Mapping[str, str]) -> None:
-    """Give every visit an observing day that exists."""
-    dialect, visit = snapshot.structure.dialect, snapshot.table("visit")
-    offsets = day_obs_offsets(catalog, options)
-    complete_visits(executor.execute, snapshot.table, offsets, dialect)
-
-    def refusal(_: object, first: str) -> RegistryStateError:
-        number, _, instrument = first.partition(", ")
-        message = f"Visit {number} of {instrument} has no observing day, and none can be found for it."
-        hint = f"Say when its days begin with --set {DAY_OBS_OPTION}={instrument}:SECONDS, or set visit.day_obs."
-        return RegistryStateError(message, hint=hint)
-
-    executor.forbid(sa.select(visit.c.id, visit.c.instrument).where(visit.c.day_obs.is_(None)), refusal)
-    days = sa.select(visit.c.instrument, visit.c.day_obs).distinct()
-    add_day_obs(executor.execute, snapshot.table("day_obs"), days, offsets, dialect)
-
-
-_PREPARATIONS: Mapping[str, Callable[[Any, Any, Any, Mapping[str, str]], None]] = {"visit_day_obs": _visit_day_obs}

@@ -99,6 +99,8 @@ def _roles(difference: Difference, expected: Structure, universe: Universe) -> s
     table = expected.tables.get(difference.table)
     if table is not None and difference.name in table.primary_key:
         roles.add("primary_key")
+    if table is not None and all(difference.name not in key.columns for key in table.foreign_keys):
+        roles.add("free")
     if difference.table in universe:
         element = universe[difference.table]
         if difference.name in element.implied:

@@ -22,7 +22,6 @@ from . import __version__
 from .catalog import CONFIGURATIONS, Catalog, parse_json
 from .database import first_line, whoami
 from .digest import schema_digests
-from .dimension_data import prepare_repair
 from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError
 from .executor import ConnectionExecutor, Recorder
 from .history import CONFIGURE, History, execute_script
@@ -32,6 +31,7 @@ from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepW
 from .naming import revision_id
 from .obscore import CONFIG_OPTION, read_obscore_config
 from .progress import NullProgress, Progress
+from .repairs import NewValues, Repair, prepare_repair
 from .reshape import ConstraintViolation, Reshape
 from .state import (
     LOG_PREFIX,
@@ -229,11 +229,19 @@ class Run:
 
     # -- looking ahead ----------------------------------------------------
 
-    def repairs(self, *, plain: bool = False) -> Reshape:
+    def repairs(self, values: NewValues | None = None, *, plain: bool = False) -> Reshape:
         """Return what turns the structure that was found into the one of the snapshot."""
-        first = self.first_snapshot()
+        first, values = self.first_snapshot(), values or NewValues({}, {})
         return Reshape(
-            self.inspection.found, None, first.metadata, keep_foreign=True, structure=first.structure, plain=plain
+            self.inspection.found,
+            # Known drift leaves the columns their names.
+            first.metadata if values.sources else None,
+            first.metadata,
+            values.fill,
+            sources=values.sources,
+            keep_foreign=True,
+            structure=first.structure,
+            plain=plain,
         )
 
     @cached_property
@@ -351,8 +359,9 @@ class Run:
 
     def repair(self, executor: Executor, *, plain: bool = False) -> None:
         """Turn the structure that was found into the one of the snapshot."""
-        prepare_repair(self.inspection.differences, self.first_snapshot(), self.catalog, executor, self.options)
-        reshape = self.repairs(plain=plain)
+        tables = self.inspection.recorded.tables
+        repair = Repair(self.first_snapshot(), self.catalog, executor, self.options, tables)
+        reshape = self.repairs(prepare_repair(self.inspection.differences, repair), plain=plain)
         reshape.create(executor)
         reshape.alter(executor)
 
@@ -473,6 +482,10 @@ class Run:
             digests = schema_digests(self.catalog, state, metadata, Universe(universe), self.dialect)
             for name, value in digests.items():
                 write_attribute(executor, self.namespace, name, value)
+        else:
+            # The existing tool leaves those of classes that are not there any more.
+            for name in sorted(n for n in self.inspection.recorded.attributes if n.startswith("schema_digest:")):
+                write_attribute(executor, self.namespace, name, None)
         patches = (self.inspection.recorded.stamps or frozenset()) & PATCHES
         write_stamps(executor, self.namespace, stamps_of(state) | patches)
 

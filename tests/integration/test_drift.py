@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from registrytool.database import Database
 from registrytool.drift import load_drift
-from registrytool.errors import MigrationError, RegistryDriftError
+from registrytool.errors import RegistryDriftError, RegistryStateError
 from registrytool.models import Judgement
 from registrytool.verify import repair_registry, verify_registry
 from tests.support.content_states import CATALOG
@@ -52,7 +52,7 @@ def rewrite(repository: Repository, table: str, change: Callable[[str], str]) ->
         quoted = connection.dialect.identifier_preparer.quote(table)
         for statement in (
             f"ALTER TABLE {quoted} RENAME TO old_table",
-            *(f'DROP INDEX "{name}"' for name in re.findall(r"CREATE INDEX \"?(\w+)", "\n".join(indexes))),
+            *(f'DROP INDEX "{name}"' for name in re.findall(r"CREATE INDEX \"?([^\"]+?)\"? ON", "\n".join(indexes))),
             changed,
             f"INSERT INTO {quoted} SELECT * FROM old_table",
             "DROP TABLE old_table",
@@ -274,7 +274,11 @@ def test_what_belongs_to_others_is_noted_and_kept(place: Place) -> None:
 
 def test_collections_of_the_same_name_cannot_be_repaired_away(place: Place) -> None:
     repository = drifted("collection-name-not-unique", place)
-    execute(repository, "UPDATE collection SET name = (SELECT min(name) FROM collection)")
-    with pytest.raises(MigrationError, match=r"The step repair of known drift failed: .*collection"):
+    execute(repository, "UPDATE collection SET name = 'twice' WHERE collection_id < 3")
+    with pytest.raises(RegistryStateError) as refused:
         repair_registry(repository, backup=False)
+    assert str(refused.value) == (
+        "Several collections have the same name (names: 1, such as twice). Give each collection a name of its own in "
+        "the table collection; collection_id tells them apart."
+    )
     assert {d.drift for d in verify_registry(repository).differences} == {"collection-name-not-unique"}
