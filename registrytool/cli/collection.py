@@ -121,14 +121,17 @@ def show(
 
 
 def _show(found: CollectionDetails) -> None:
-    info = found.info
+    info, counts = found.info, found.info.counts
     lines = [
         ("name", info.name),
         ("type", info.type),
         ("documentation", info.doc or ""),
         *(("child", name) for name in info.children),
         *(("in the chain", name) for name in info.parents),
-        *(("dataset type", f"{name} ({(info.counts or {}).get(name, 0)})") for name in found.dataset_types),
+        *(
+            ("dataset type", name if counts is None else f"{name} ({counts.get(name, 0)})")
+            for name in found.dataset_types
+        ),
         *((governor, value) for governor, values in found.governors.items() for value in values),
     ]
     width = max(len(name) for name, _ in lines)

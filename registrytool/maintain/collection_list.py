@@ -11,10 +11,11 @@ from registrytool.models import _Model
 
 from .collections import Collection, CollectionType, load_collections
 from .dataset_types import load_dataset_types
+from .pieces import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Bag
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .session import Session
 
@@ -53,7 +54,7 @@ class CollectionInfo(_Model):
 
 @dataclass(frozen=True, slots=True)
 class CollectionDetails(_Model):
-    """A collection with its summary.
+    """A collection with its summary; that of a chain is what all collections in it have.
 
     Attributes
     ----------
@@ -169,17 +170,18 @@ def show_collection(session: Session, name: str) -> CollectionDetails:
     RegistryStateError
         There is no such collection.
     """
-    collection = load_collections(session).require(name)
+    keys = [c.key for c in load_collections(session).flatten([name])]
     (info,) = (i for i in list_collections(session, [name], counts=True) if i.name == name)
     types = {t.id: t.name for t in load_dataset_types(session).values()}
-    table = session.table("collection_summary_dataset_type")
-    mine = table.c[session.collection_column] == collection.key
-    members = [types[row[0]] for row in session.rows(sa.select(table.c.dataset_type_id).where(mine))]
-    governors: dict[str, tuple[str, ...]] = {}
-    for governor in session.universe.governors:
-        table = session.table(f"collection_summary_{governor.name}")
-        mine = table.c[session.collection_column] == collection.key
-        values = [row[0] for row in session.rows(sa.select(table.c[governor.name]).where(mine))]
-        if values:
-            governors[governor.name] = tuple(sorted(values))
-    return CollectionDetails(info, tuple(sorted(members)), governors)
+
+    def summary(of: str, column: str) -> Iterator[Any]:
+        table = session.table(f"collection_summary_{of}")
+        for part in chunks(keys):
+            query = sa.select(table.c[column]).where(table.c[session.collection_column].in_(part)).distinct()
+            yield from session.connection.scalars(query)
+
+    members = {types[number] for number in summary("dataset_type", "dataset_type_id")}
+    governors = {g.name: tuple(sorted(set(summary(g.name, g.name)))) for g in session.universe.governors}
+    return CollectionDetails(
+        info, tuple(sorted(members)), {name: values for name, values in governors.items() if values}
+    )

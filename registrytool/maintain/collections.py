@@ -181,8 +181,8 @@ class Collections(Mapping[str, Collection]):
 
 
 def is_glob(text: str) -> bool:
-    """Return whether a text has wildcards."""
-    return any(sign in text for sign in "*?[")
+    """Return whether a text has wildcards; a bracket alone is none."""
+    return re.search(r"[*?]|\[.*\]", text) is not None
 
 
 def suggestion(name: str, known: Iterable[str], command: str) -> str:

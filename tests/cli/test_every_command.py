@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from registrytool.maintain.session import reading
-from tests.support.commands import EXAMPLES, commands, example, prepare
+from tests.support.commands import AGAINST_THE_CLIENT, EXAMPLES, commands, example, prepare
 from tests.support.registries import make
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("odd_namespace")
 
+CLIENT = Path(__file__).parents[1] / "client"
 COMMANDS = {command.name: command for command in commands()}
 
 
@@ -33,6 +36,17 @@ def test_each_command_has_an_example() -> None:
     assert set(EXAMPLES) == set(COMMANDS)
     for name, values in EXAMPLES.items():
         assert set(values) <= set(COMMANDS[name].options), name
+
+
+def test_each_command_is_measured_by_the_client() -> None:
+    assert set(AGAINST_THE_CLIENT) == set(COMMANDS)
+    for name, test in AGAINST_THE_CLIENT.items():
+        module, _, function = test.partition("::")
+        tree = ast.parse((CLIENT / f"{module}.py").read_text(encoding="utf-8"))
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, test
+        # Its words are in the module: a test that does not use the command is no test of it.
+        words = {w for n in ast.walk(tree) if isinstance(n, ast.Constant) for w in str(n.value).split()}
+        assert set(COMMANDS[name].path) <= words, (name, test)
 
 
 @pytest.mark.slow

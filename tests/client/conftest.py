@@ -144,7 +144,9 @@ def _twins(
         filled[key] = replace(place, url=url, folder=folder)
         client.make(filled[key], *options, universe=universe)
     copies = []
-    for name in ("ours", "theirs"):
+    # A test can have several pairs.
+    number = len(list(place.folder.glob("ours*"))) or ""
+    for name in (f"ours{number}", f"theirs{number}"):
         copy = replace(filled[key], folder=place.folder / name)
         shutil.copytree(filled[key].folder, copy.folder)
         copy = replace(copy, url=f"sqlite:///{copy.folder / 'gen3.sqlite3'}")

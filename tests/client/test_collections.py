@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+
+from tests.support.equivalence import tables_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.equivalence import MakeTwins
 
 ODD = 'u/o\'neill "%s" :x ü'
@@ -146,3 +151,37 @@ def test_a_run_is_removed_as_by_the_client(options: tuple[str, ...], twins: Make
     two.client("butler.removeRuns(['u/ann/run/1'], unlink_from_chains=True)\nbutler._datastore.emptyTrash()")
     two.assert_changed()
     two.assert_same()
+
+
+def test_a_chain_is_edited_in_all_repositories_of_the_index_as_by_the_client(twins: MakeTwins, tmp_path: Path) -> None:
+    pairs = {"first one": twins(), "zweite-ü": twins("--name-key")}
+    index = tmp_path / "index.yaml"
+    index.write_text(yaml.safe_dump({name: str(two.ours.folder) for name, two in pairs.items()}), encoding="utf-8")
+    names = list(pairs)
+    others = [f"--repo={name}" for name in names[1:]]
+    edits = (
+        (("prepend", names[0], "u/ann/chain", "calib/gen-A", "skymaps"),
+         "butler.collections.prepend_chain('u/ann/chain', ['calib/gen-A', 'skymaps'])"),
+        (("remove", names[0], "u/ann/chain", "u/ann/run/1"),
+         "butler.collections.remove_from_chain('u/ann/chain', ['u/ann/run/1'])"),
+    )  # fmt: skip
+    run = pairs["first one"].run
+    environment = {"DAF_BUTLER_REPOSITORY_INDEX": str(index)}
+    for words, program in edits:
+        done = run("collection", "chain", *words, *others, env=environment)
+        assert done.exit_code == 0, done.stderr
+        for two in pairs.values():
+            two.client(program)
+    for two in pairs.values():
+        two.assert_changed()
+        two.assert_same(structure=False)
+    # What one of them refuses is done in none.
+    pairs["first one"].client_in_ours("registry.registerRun('x')")
+    before = [tables_of(two.ours) for two in pairs.values()]
+    done = run("collection", "chain", "extend", names[0], "u/ann/chain", "x", *others, env=environment)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr.startswith("Error: There is no collection 'x' in the registry of zweite-ü."), done.stderr
+    assert [tables_of(two.ours) for two in pairs.values()] == before
+    assert pairs["zweite-ü"].client_fails("butler.collections.extend_chain('u/ann/chain', 'x')") == (
+        "MissingCollectionError"
+    )

@@ -26,7 +26,7 @@ ODD = 'u/o\'neill "%s" :x ü'
 
 def found_by_us(two: Twins, *words: str) -> list[str]:
     """Return the identifiers that a search finds."""
-    done = two._run("--format", "json", "dataset", "find", str(two.ours.folder), *words)
+    done = two.run("--format", "json", "dataset", "find", str(two.ours.folder), *words)
     assert done.exit_code in (0, 4), done.stderr
     answer = json.loads(done.stdout)
     assert answer["count"] == len(answer["datasets"])

@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from registrytool.maintain.attributes import get_attribute
 from registrytool.maintain.session import Session, change, reading
 from registrytool.state import write_attribute
-from tests.support.equivalence import repository_of, tables_of
+from tests.support.client_fill import OBSCORE_CONFIG
+from tests.support.equivalence import meaning, repository_of, row_differences, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,7 @@ def in_registry(place: Place, work: Callable[[Session], Any]) -> None:
 
 def rebuilt(two: Twins, *words: str) -> tuple[int, ...]:
     """Return how many rows a rebuild would add, change, remove and keep."""
-    done = two._run("--format", "json", "obscore", "rebuild", str(two.ours.folder), "--dry-run", *words)
+    done = two.run("--format", "json", "obscore", "rebuild", str(two.ours.folder), "--dry-run", *words)
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["dry_run"], answer["table"]) == (True, TABLE)
@@ -147,3 +149,25 @@ def test_a_configuration_that_does_not_fit_is_refused(field: str, template: str,
     in_registry(two.ours, work)
     said = two.we_fail("obscore", "rebuild", "{repo}")
     assert f"The ObsCore template {template!r} does not fit datasets of type 'calexp': {reason}." in said
+
+
+def test_a_table_made_later_is_that_of_the_client(twins: MakeTwins) -> None:
+    two, wanted = twins(), twins("--obscore")
+    config = two.ours.folder.parent / "obscore.yaml"
+    less = {n: v for n, v in OBSCORE_CONFIG.items() if n != "indices"} | {"extra_columns": {}, "version": 7}
+    for command, content in (("enable", less), ("configure", OBSCORE_CONFIG)):
+        config.write_text(yaml.safe_dump(content), encoding="utf-8")
+        two.we("obscore", command, "{repo}", config, "--no-backup", "--yes")
+    two.we("obscore", "rebuild", "{repo}")
+    two.we("obscore", "check", "{repo}")
+    found, expected = (meaning(tables_of(place)) for place in (two.ours, wanted.theirs))
+    assert row_differences({TABLE: found[TABLE]}, {TABLE: expected[TABLE]}) == []
+    for program in (
+        "answer = sorted(c.name for c in butler._registry.obsCoreTableManager.table.columns)",
+        f"""
+from lsst.daf.butler.registry.obscore._config import ObsCoreManagerConfig as Config
+text = butler._registry._managers.attributes.get({CONFIG!r})
+answer = Config.model_validate_json(text).model_dump(mode="json")
+""",
+    ):
+        assert two.client_in_ours(program) == wanted.client(program)

@@ -175,6 +175,66 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "obscore rebuild": {},
 }
 
+_READ = "test_reading_client::test_what_is_shown_is_what_the_client_sees"
+_CHANGED = "test_collections::test_commands_do_what_the_client_does"
+_CHAINS = "test_collections::test_a_chain_is_edited_in_all_repositories_of_the_index_as_by_the_client"
+_RECORDS = "test_records_client::test_commands_do_what_the_client_does"
+_LATER = "test_obscore_client::test_a_table_made_later_is_that_of_the_client"
+#: By command: the test in which the client is the measure of it, as module of ``tests/client`` and function.
+AGAINST_THE_CLIENT: dict[str, str] = {
+    "collection list": _READ,
+    "collection show": _READ,
+    "collection create": _CHANGED,
+    "collection doc": _CHANGED,
+    "collection rename": "test_dataset_types::test_a_renamed_collection_is_the_same_for_the_client",
+    "collection remove": "test_collections::test_a_run_is_removed_as_by_the_client",
+    "collection associate": _CHANGED,
+    "collection disassociate": _CHANGED,
+    "collection tree": _READ,
+    "collection chain set": _CHANGED,
+    "collection chain prepend": _CHAINS,
+    "collection chain extend": _CHANGED,
+    "collection chain remove": _CHAINS,
+    "collection chain pop": _CHANGED,
+    "collection chain flatten": _CHANGED,
+    "dataset-type list": _READ,
+    "dataset-type show": _READ,
+    "dataset-type register": "test_dataset_types::test_dataset_types_are_registered_and_removed_as_by_the_client",
+    "dataset-type remove": "test_dataset_types::test_dataset_types_are_registered_and_removed_as_by_the_client",
+    "dataset-type rename": "test_dataset_types::test_a_renamed_dataset_type_is_the_same_for_the_client",
+    "dataset-type set-storage-class": "test_dataset_types::test_another_storage_class_is_that_for_the_client",
+    "dataset-type unused": _READ,
+    "dataset find": "test_datasets_client::test_what_is_found_is_what_the_client_finds",
+    "dataset show": "test_reading_client::test_a_dataset_is_shown_as_the_client_sees_it",
+    "dataset move": "test_datasets_client::test_what_was_moved_is_what_it_was",
+    "dataset copy": "test_datasets_client::test_copies_are_datasets_of_their_own",
+    "dataset remove": "test_datasets_client::test_datasets_are_removed_as_the_client_does",
+    "dataset prune": "test_datasets_client::test_datasets_are_pruned_as_the_client_does",
+    "dataset orphans": "test_reading_client::test_trash_and_orphans_are_those_that_the_client_makes",
+    "dataset trash list": "test_reading_client::test_trash_and_orphans_are_those_that_the_client_makes",
+    "dataset trash empty": "test_datasets_client::test_the_whole_trash_is_emptied_as_the_client_does",
+    "calibration list": _READ,
+    "calibration check": "test_reading_client::test_gaps_and_overlaps_are_those_of_the_clients_timespans",
+    "calibration certify": "test_calibrations_client::test_certifications_are_those_of_the_client",
+    "calibration decertify": "test_calibrations_client::test_certifications_are_those_of_the_client",
+    "calibration shift": "test_calibrations_client::test_shifts_and_copies_are_what_the_client_would_certify_anew",
+    "calibration copy": "test_calibrations_client::test_shifts_and_copies_are_what_the_client_would_certify_anew",
+    "record list": _READ,
+    "record export": "test_records_client::test_differences_are_what_the_client_changed",
+    "record import": _RECORDS,
+    "record insert": _RECORDS,
+    "record update": _RECORDS,
+    "record delete": "test_records_client::test_after_a_deletion_the_client_sees_what_was_never_there",
+    "record diff": "test_records_client::test_differences_are_what_the_client_changed",
+    "attributes list": "test_reading_client::test_attributes_are_those_of_the_client",
+    "attributes get": "test_reading_client::test_attributes_are_those_of_the_client",
+    "attributes set": "test_reading_client::test_attributes_are_those_of_the_client",
+    "obscore enable": _LATER,
+    "obscore configure": _LATER,
+    "obscore check": _LATER,
+    "obscore rebuild": "test_obscore_client::test_rebuilt_rows_are_those_of_the_client",
+}
+
 OBSCORE = """
 version: 1
 collection_type: RUN

@@ -72,21 +72,21 @@ class Twins:
     ours: Place
     theirs: Place
     _client: Client
-    _run: Run
+    run: Run
     _before: Tables
 
     # -- acting -----------------------------------------------------------
 
     def we(self, *words: object) -> Outcome:
         """Run a command of registrytool; ``{repo}`` stands for our repository."""
-        done = self._run(*self._words(words))
+        done = self.run(*self._words(words))
         assert done.exit_code == 0, done.stderr
         return done
 
     def we_fail(self, *words: object, exit_code: int = 3) -> str:
         """Run a command that must refuse and change nothing; return what it says."""
         before = tables_of(self.ours)
-        done = self._run(*self._words(words))
+        done = self.run(*self._words(words))
         assert (done.exit_code, done.stdout) == (exit_code, ""), done
         assert tables_of(self.ours) == before
         return done.stderr
@@ -94,7 +94,7 @@ class Twins:
     def check(self, *words: object) -> Outcome:
         """Run a command that only looks, whatever it says."""
         before = tables_of(self.ours)
-        done = self._run(*self._words(words))
+        done = self.run(*self._words(words))
         assert tables_of(self.ours) == before
         return done
 
