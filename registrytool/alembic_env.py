@@ -40,7 +40,6 @@ def run_env() -> None:
 def _run_for_alembic(context: Any) -> None:
     from alembic.util import CommandError
 
-    from .config import Content as _Content
     from .repository import open_repository
 
     settings = context.get_x_argument(as_dictionary=True)
@@ -48,7 +47,7 @@ def _run_for_alembic(context: Any) -> None:
     if name is None:
         message = "Say which registry with -x repo=REPO."
         raise CommandError(message)
-    catalog = Catalog(_Content.find())
+    catalog = Catalog.find()
     try:
         repository = open_repository(name, namespace=settings.pop("namespace", None))
         database = Database.of(repository)

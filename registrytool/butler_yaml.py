@@ -37,12 +37,11 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
         What was wrong without any step, and what must be done by hand.
     """
     from .catalog import CONFIGURATIONS
-    from .history import History
 
     if path is None:
         return []
     warnings: list[str] = []
-    history = History(catalog.content)
+    history = catalog.history
     renamed = {old: new for s in plan.steps for old, new in history.revision(s.revision).configuration.items()}
     try:
         rename_values(path, renamed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from .config import Content, read_yaml
@@ -21,11 +21,14 @@ from .universe import Universe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
     from types import ModuleType
 
     import sqlalchemy as sa
 
     from .history import History
+    from .models import Drift
+    from .releases import Releases
 
 #: Components that every registry has, in the order in which their tables are defined.
 MANAGERS = ("attributes", "dimensions", "collections", "datasets", "datastores", "opaque")
@@ -356,6 +359,22 @@ class Catalog:
         self._universes: dict[ComponentVersion, dict[str, Any]] = {}
         self._metadata: dict[Any, sa.MetaData] = {}
 
+    @classmethod
+    def find(cls, folder: Path | None = None) -> Catalog:
+        """Return the catalogue of some content; that of the package does not change and is read once in a process.
+
+        Parameters
+        ----------
+        folder : `pathlib.Path`, optional
+            Folder that the user named; otherwise the content that came with the package.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no content in the folder.
+        """
+        return cls(Content.find(folder)) if folder is not None else _catalog_of_package()
+
     # -- what there is ----------------------------------------------------
 
     @cached_property
@@ -383,6 +402,26 @@ class Catalog:
         from .history import History
 
         return History(self.content)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """What is known of Butler releases."""
+        from .releases import Releases
+
+        return Releases(self)
+
+    @cached_property
+    def drift(self) -> Mapping[str, Drift]:
+        """Kinds of drift that the content knows, by identifier.
+
+        Raises
+        ------
+        ContentError
+            The file is malformed.
+        """
+        from .drift import load_drift
+
+        return load_drift(self.content)
 
     def require(self, version: ComponentVersion) -> None:
         """Check that a version is defined.
@@ -624,6 +663,11 @@ class Catalog:
         if state.get("obscore") is not None and dynamic.obscore is not None:
             builder.load("obscore").tables(builder, dynamic.obscore)
         return builder.finish()
+
+
+@cache
+def _catalog_of_package() -> Catalog:
+    return Catalog(Content.find())
 
 
 def parse_json(text: str, what: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def create_repository(root: Path, options: CreateOptions | None = None, *, catal
     UnknownVersionError
         A version is not known.
     """
-    catalog, options = catalog or Catalog(), options or CreateOptions()
+    catalog, options = catalog or Catalog.find(), options or CreateOptions()
     state, universe = wanted_state(options.at, catalog, universe=options.universe, universe_docs=options.universe_docs)
     root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 (keeps symbolic links, as the Butler does)
     config_file = root / BUTLER_YAML

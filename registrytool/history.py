@@ -28,16 +28,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ContentError
-from .models import ComponentVersion
+from .models import ComponentVersion, Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     from .config import Content
+    from .models import PlannedStep
 
 #: The step between two configurations of the ObsCore table. Its versions are no content: the user brings them.
 CONFIGURE = "obscore-config"
@@ -108,6 +112,7 @@ class History:
 
     def __init__(self, content: Content) -> None:
         self.content = content
+        self._modules: dict[Path, ModuleType] = {}
 
     @cached_property
     def revisions(self) -> Mapping[str, Revision]:
@@ -122,7 +127,7 @@ class History:
         faults = []
         for path in self.content.scripts:
             try:
-                revision = read_revision(path)
+                revision = self._read(path)
             except ContentError as error:
                 faults.append(error.message)
                 continue
@@ -144,8 +149,30 @@ class History:
     def revision(self, identifier: str) -> Revision:
         """Return the script of a planned step: a revision of the content, or the step between configurations."""
         if identifier == CONFIGURE:
-            return read_revision(Path(__file__).with_name("obscore_step.py"))
+            return self._read(Path(__file__).with_name("obscore_step.py"))
         return self.revisions[identifier]
+
+    def script(self, identifier: str) -> ModuleType:
+        """Return the script of a planned step, which is executed once."""
+        return self._modules[self.revision(identifier).path]
+
+    def function(self, planned: PlannedStep) -> Callable[[Any], None]:
+        """Return what the script of a step does in its direction."""
+        module = self.script(planned.revision)
+        function: Callable[[Any], None] = module.upgrade if planned.direction is Direction.UP else module.downgrade
+        return function
+
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """All scripts as Alembic reads them, for its own environment."""
+        from alembic.script import ScriptDirectory
+
+        return ScriptDirectory.from_config(alembic_config(self.content))
+
+    def _read(self, path: Path) -> Revision:
+        if path not in self._modules:
+            self._modules[path] = execute_script(path)
+        return revision_of(self._modules[path], path)
 
     def edges(self, component: str | None = None) -> Iterator[Edge]:
         """List the steps that can be run."""
@@ -178,7 +205,17 @@ def read_revision(path: Path) -> Revision:
     ContentError
         It cannot be executed, or is not a revision.
     """
-    module = execute_script(path)
+    return revision_of(execute_script(path), path)
+
+
+def revision_of(module: ModuleType, path: Path) -> Revision:
+    """Return what a script says of itself.
+
+    Raises
+    ------
+    ContentError
+        It is not a revision.
+    """
     try:
         component: str = module.component
         implementation, version = getattr(module, "implementation", None), getattr(module, "version", None)
@@ -230,3 +267,23 @@ def execute_script(path: Path) -> ModuleType:
         message = f"{path} cannot be executed: {type(error).__name__}: {error}"
         raise ContentError(message) from error
     return module
+
+
+def alembic_config(content: Content) -> Config:
+    """Return the configuration of Alembic for some content.
+
+    The environment is always our own; other content brings its ``versions``.
+    """
+    from alembic.config import Config
+
+    from .config import Content as _Content
+
+    def escaped(path: Path) -> str:
+        return str(path).replace("%", "%%")
+
+    config = Config()
+    config.set_main_option("script_location", escaped(_Content.find().alembic))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("recursive_version_locations", "true")
+    config.set_main_option("version_locations", "\n".join(escaped(folder) for folder in content.script_folders))
+    return config

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .drift import classify, load_drift
+from .drift import classify
 from .introspect import read_structure
 from .naming import KEPT, is_helper
 from .state import STAMPS, Recorded, read_recorded
@@ -100,7 +100,7 @@ def compare(recorded: Recorded, found: Structure, catalog: Catalog, expected: St
             "its configuration was modified"
         )
     universe = Universe(recorded.universe)
-    kinds = load_drift(catalog.content)
+    kinds = catalog.drift
     return Inspection(
         recorded, expected, found, (*classify(listed, kinds.values(), expected, universe), *online), tuple(notes)
     )

@@ -16,7 +16,6 @@ from .models import MigrationReport, Plan, StepWork
 from .online.obstacles import online_obstacles
 from .preparation import check_owner, plan_run, table_rows
 from .progress import NullProgress, Progress
-from .releases import Releases
 from .script import MigrationScript, write_script
 from .snapshot import RegistryRecord, read_strangers
 
@@ -69,7 +68,7 @@ def plan_migration(
     report : `MigrationReport`
         The plan and its effect.
     """
-    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    catalog, options = catalog or Catalog.find(), options or MigrateOptions()
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, NullProgress())
@@ -100,7 +99,7 @@ def migration_script(
     PlanError
         A step cannot be written as SQL.
     """
-    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    catalog, options = catalog or Catalog.find(), options or MigrateOptions()
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, NullProgress())
@@ -134,7 +133,7 @@ def offline_script(
     PlanError
         A step cannot be written as SQL.
     """
-    catalog, options = catalog or Catalog(), options or MigrateOptions()
+    catalog, options = catalog or Catalog.find(), options or MigrateOptions()
     run = plan_run(
         record.inspection(catalog),
         record.namespace,
@@ -179,7 +178,7 @@ def apply_migration(
     MigrationError
         A step failed; the registry is as it was.
     """
-    catalog, options, progress = catalog or Catalog(), options or MigrateOptions(), progress or NullProgress()
+    catalog, options, progress = catalog or Catalog.find(), options or MigrateOptions(), progress or NullProgress()
     database = Database.of(repository)
     with database.read() as connection:
         run = _prepare(connection, database, repository, options, catalog, progress)
@@ -283,7 +282,7 @@ def _prepare(
 
 
 def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool) -> MigrationReport:
-    releases = Releases(catalog)
+    releases = catalog.releases
     work = []
     state = run.plan.start
     # Only where nothing has been done yet: it says what can be chosen.

@@ -140,7 +140,6 @@ def registry_at(registrytool_catalog: Catalog, registrytool_laboratory: Laborato
     A state is made once in a session and cloned after that, which takes milliseconds.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.targets import wanted_state
 
     catalogs: dict[Path, Catalog] = {}
@@ -154,10 +153,7 @@ def registry_at(registrytool_catalog: Catalog, registrytool_laboratory: Laborato
             content: Path | None = None,
             obscore: Mapping[str, Any] | None = None,
         ) -> Registry:
-            if content is None:
-                catalog = registrytool_catalog
-            else:
-                catalog = catalogs.setdefault(content, Catalog(Content.find(content)))
+            catalog = registrytool_catalog if content is None else catalogs.setdefault(content, Catalog.find(content))
             targets = (target,) if isinstance(target, str) else tuple(target)
             state, _ = wanted_state(targets, catalog)
             if obscore is not None:

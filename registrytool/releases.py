@@ -127,7 +127,7 @@ class Releases:
             Such as ``"w_2023_14 and later"`` or ``"none"``.
         """
         boundaries = {week for week, _ in self.weeks}
-        for item in self._extra():
+        for item in self._extra:
             boundaries.add(item[1])
             if item[2] is not None:
                 boundaries.add(_next_week(item[2]))
@@ -151,6 +151,7 @@ class Releases:
         found = self._supported(component, implementation, release.state, week, entry)
         return max(found, key=version_key, default=None)
 
+    @cached_property
     def _extra(self) -> list[tuple[Support, tuple[int, int], tuple[int, int] | None]]:
         result = []
         for item in (self._raw.get("readable") or {}).get("besides_default") or ():
@@ -190,7 +191,7 @@ class Releases:
             name, *versions = str(entry["supports_datasets"]).split()
             if name == implementation:
                 result = versions
-        for support, start, end in self._extra():
+        for support, start, end in self._extra:
             if (support.component, support.implementation) != (component, implementation):
                 continue
             if start <= week and (end is None or week <= end):

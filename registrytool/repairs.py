@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from .dataset_ids import MAPPING
 from .dimension_data import DAY_OBS_OPTION, add_day_obs, complete_visits, day_obs_offsets
-from .drift import load_drift
 from .errors import RegistryStateError
 
 if TYPE_CHECKING:
@@ -76,10 +75,10 @@ def prepare_repair(differences: Iterable[Difference], repair: Repair) -> NewValu
     RegistryStateError
         The data cannot be mended.
     """
-    kinds = load_drift(repair.catalog.content)
+    kinds = repair.catalog.drift
     by_name: dict[str, list[Difference]] = defaultdict(list)
     for difference in differences:
-        name = kinds[difference.drift].prepare if difference.drift in kinds else None
+        name = kinds[difference.drift or ""].prepare if difference.drift in kinds else None
         if name is not None:
             by_name[name].append(difference)
     fill: dict[str, Mapping[str, sa.ColumnElement[object]]] = {}

@@ -24,7 +24,7 @@ from .database import first_line, whoami
 from .digest import schema_digests
 from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError
 from .executor import ConnectionExecutor, Recorder
-from .history import CONFIGURE, History, execute_script
+from .history import CONFIGURE, History, alembic_config
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
 from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
@@ -51,12 +51,10 @@ from .universe import Universe, docs, same_universe, with_docs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from alembic.config import Config
     from alembic.runtime.migration import MigrationStep
     from alembic.script import ScriptDirectory
     from alembic.script.revision import RevisionMap
 
-    from .config import Content
     from .executor import Executor
     from .models import DynamicContent
     from .state import Executes
@@ -158,7 +156,7 @@ class Run:
         elif before.state.get("dimensions-config") is None:
             universe = self.catalog.universe(state)
         dynamic = before.dynamic
-        content = getattr(execute_script(revision.path), "content", None)
+        content = getattr(self._history.script(step.revision), "content", None)
         if content is not None:
             dynamic = content(dynamic, step.direction is Direction.UP, self.catalog)
         if step.component in ("obscore", "obscore-config"):
@@ -247,11 +245,10 @@ class Run:
     @cached_property
     def preview(self) -> list[tuple[StepWork, list[Any]]]:
         """What each step would do: its effect on tables, and its statements, written down without a database."""
-        modules = Scripts(self.catalog.content)
         before, result = self.first_snapshot(), []
         for planned, after in zip(self.plan.steps, self.snapshots, strict=True):
             recorder = Recorder()
-            step = self.write_down(planned, before, after, recorder, modules, accept_loss=True)
+            step = self.write_down(planned, before, after, recorder, accept_loss=True)
             tables = tuple(
                 TableWork(c.table, c.action, c.lock, self.rows.get(c.table) if c.action != "create" else None)
                 for c in step.changes
@@ -266,7 +263,6 @@ class Run:
         before: Snapshot,
         after: Snapshot,
         executor: Executor,
-        scripts: Scripts | None = None,
         *,
         accept_loss: bool,
         plain: bool = False,
@@ -284,7 +280,7 @@ class Run:
             plain=plain,
             found=self.inspection.recorded.tables,
         )
-        (scripts or Scripts(self.catalog.content)).function(planned)(step)
+        self._history.function(planned)(step)
         return step
 
     def locked_tables(self) -> list[str]:
@@ -367,10 +363,9 @@ class Run:
 
     def _run_alembic(self, connection: sa.Connection) -> None:
         from alembic.runtime.environment import EnvironmentContext
-        from alembic.script import ScriptDirectory
 
+        script = self._history.scripts
         config = alembic_config(self.catalog.content)
-        script = ScriptDirectory.from_config(config)
         config.attributes["registrytool.connection"] = connection
         config.attributes["registrytool.run"] = self
         with EnvironmentContext(config, script):
@@ -404,7 +399,7 @@ class Run:
             )
             if planned.revision == CONFIGURE:
                 # Alembic has no script for it: what it leads to is the user's own.
-                Scripts(self.catalog.content).function(planned)(current.step)
+                self._history.function(planned)(current.step)
             else:
                 yield self._alembic_step(planned, script)
             # Alembic has run the script and written its row when it asks for the next step.
@@ -580,38 +575,3 @@ def _translated(name: Callable[[], str]) -> Iterator[None]:
         if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
             raise
         raise MigrationError(name(), reason) from error
-
-
-class Scripts:
-    """Functions of the scripts, for looking ahead."""
-
-    def __init__(self, content: Content) -> None:
-        self._history = History(content)
-
-    def function(self, planned: PlannedStep) -> Any:
-        """Return what the script of a step does in its direction."""
-        module = execute_script(self._history.revision(planned.revision).path)
-        return module.upgrade if planned.direction is Direction.UP else module.downgrade
-
-
-# -- Alembic ----------------------------------------------------------------------
-
-
-def alembic_config(content: Content) -> Config:
-    """Return the configuration of Alembic for some content.
-
-    The environment is always our own; other content brings its ``versions``.
-    """
-    from alembic.config import Config
-
-    from .config import Content as _Content
-
-    def escaped(path: Path) -> str:
-        return str(path).replace("%", "%%")
-
-    config = Config()
-    config.set_main_option("script_location", escaped(_Content.find().alembic))
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("recursive_version_locations", "true")
-    config.set_main_option("version_locations", "\n".join(escaped(folder) for folder in content.script_folders))
-    return config

@@ -68,7 +68,7 @@ def find_schema(
     schema : `Schema`
         The schema.
     """
-    catalog = catalog or Catalog()
+    catalog = catalog or Catalog.find()
     if len(targets) == 1 and _is_repository(targets[0]):
         repository = open_repository(targets[0], namespace=namespace)
         database = Database.of(repository)
@@ -110,7 +110,7 @@ def schema_sql(
     statements : `list` [`str`]
         SQL, in the order in which it can be executed.
     """
-    catalog = catalog or Catalog()
+    catalog = catalog or Catalog.find()
     state, config = wanted_state(targets, catalog, universe=universe)
     metadata = catalog.metadata(state, dialect, universe=config, namespace=namespace)
     recorder = Recorder()

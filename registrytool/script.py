@@ -18,7 +18,7 @@ from .catalog import CONFIGURATIONS
 from .database import lock_keys, whoami
 from .dataset_ids import TYPES, UUID5
 from .errors import PlanError
-from .runner import REGISTERING, Run, Scripts
+from .runner import REGISTERING, Run
 from .sqltext import comment, compiled, literal, values
 from .state import ATTRIBUTES, LOG_PREFIX, ONLINE_PREFIX, STAMPS, write_attribute
 from .structure import DIALECTS, EXTENSIONS, Structure
@@ -312,7 +312,7 @@ class _Author:
     # -- steps ------------------------------------------------------------
 
     def _steps(self) -> None:
-        run, scripts = self.run, Scripts(self.run.catalog.content)
+        run = self.run
         history = run.catalog.history
         before = run.first_snapshot()
         for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
@@ -320,7 +320,7 @@ class _Author:
             if reason is not None:
                 raise not_expressible(planned, reason)
             self.writer.step = planned
-            run.write_down(planned, before, after, self.writer, scripts, accept_loss=run.accept_loss, plain=True)
+            run.write_down(planned, before, after, self.writer, accept_loss=run.accept_loss, plain=True)
             run.record(self.writer, planned, after)
             self._part(f"Step {planned.name}")
             before = after

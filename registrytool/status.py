@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from .catalog import COMPONENTS, CONFIGURATIONS, Catalog, parse_json
 from .database import Database
 from .errors import PlanError, RegistryDriftError
-from .history import History
 from .models import ComponentStatus, ComponentVersion, LogEntry, Stamping, Status
 from .naming import revision_id
 from .planner import make_plan
-from .releases import Releases
 from .state import LOG_PREFIX, PATCHES, read_recorded, require_attributes, require_known, table_names, write_stamps
 
 if TYPE_CHECKING:
@@ -34,11 +32,11 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
     status : `Status`
         Versions, pending steps, and the Butler releases that can read and write it.
     """
-    catalog = catalog or Catalog()
+    catalog = catalog or Catalog.find()
     database = Database.of(repository)
     with database.read() as connection:
         recorded = read_recorded(connection, database.namespace, catalog, where=repository.name)
-    history = History(catalog.content)
+    history = catalog.history
     components: list[ComponentStatus] = []
     pending: list[str] = []
     notes: list[str] = []
@@ -63,7 +61,7 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
             )
         )
     notes.extend(_notes(recorded, repository.name))
-    readers, writers = Releases(catalog).readers_and_writers(recorded.state)
+    readers, writers = catalog.releases.readers_and_writers(recorded.state)
     return Status(
         repository.name,
         database.dialect,
@@ -160,7 +158,7 @@ def stamp_registry(
     RegistryStateError
         The present revisions contradict the versions, and ``purge`` is not set.
     """
-    catalog = catalog or Catalog()
+    catalog = catalog or Catalog.find()
     database = Database.of(repository)
     with database.write(f"stamp {repository.name}", wait_s=wait_s) as connection:
         # Not at the top: only this needs the knowledge of structures, which costs more to load than 'status' takes.

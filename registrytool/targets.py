@@ -10,7 +10,6 @@ from .config import parse_yaml
 from .errors import ConfigurationError, RegistryStateError
 from .models import ComponentVersion, State
 from .obscore import DEFAULT_NAMESPACE
-from .releases import Releases
 from .state import parse_universe
 from .universe import Universe, docs, with_docs
 
@@ -89,7 +88,7 @@ def _newest(catalog: Catalog, present: ComponentVersion) -> ComponentVersion:
 
 
 def _release_targets(name: str, state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:
-    releases = Releases(catalog)
+    releases = catalog.releases
     release = releases.find(name)
     result: dict[str, ComponentVersion | None] = {}
     for component, wanted in release.state.components.items():
@@ -150,7 +149,7 @@ def wanted_state(
                 raise ConfigurationError(message)
             state = state.replace(*(v for v in wanted.values() if v is not None))
         else:
-            release = Releases(catalog).find(target)
+            release = catalog.releases.find(target)
             for version in release.state.components.values():
                 catalog.require(version)
             state = release.state

@@ -39,7 +39,7 @@ def verify_registry(repository: Repository, *, catalog: Catalog | None = None) -
     """
     database = Database.of(repository)
     with database.read() as connection:
-        inspection = inspect(connection, database.namespace, catalog or Catalog(), where=repository.name)
+        inspection = inspect(connection, database.namespace, catalog or Catalog.find(), where=repository.name)
     return _result(repository, inspection)
 
 
@@ -97,7 +97,7 @@ def repair_registry(
     RegistryDriftError
         There are unknown differences, for which there is no repair.
     """
-    catalog, progress = catalog or Catalog(), progress or NullProgress()
+    catalog, progress = catalog or Catalog.find(), progress or NullProgress()
     database = Database.of(repository)
     with database.read() as connection:
         before = inspect(connection, database.namespace, catalog, where=repository.name)

@@ -59,7 +59,7 @@ def fill(url: str, namespace: str | None, datasets: int) -> None:
     datasets : `int`
         How many datasets.
     """
-    catalog, database = Catalog(), Database(sa.make_url(url), namespace)
+    catalog, database = Catalog.find(), Database(sa.make_url(url), namespace)
     tables = [DatasetTables(f"dataset_tags_{k:08}", "tags", g) for k, g in enumerate(GROUPS, start=1)]
     tables.append(DatasetTables("dataset_calibs_00000004", "calibs", GROUPS[3]))
     dynamic = DynamicContent(tuple(tables), ("file_datastore_records",))

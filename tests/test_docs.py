@@ -148,7 +148,7 @@ def test_readme_leads_to_every_page(page: Path) -> None:
 
 def test_changelog_lists_every_version_and_step() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    catalog = Catalog()
+    catalog = Catalog.find()
     for component in COMPONENTS:
         for implementation, versions in catalog.versions[component].items():
             for version in versions:

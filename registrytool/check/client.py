@@ -23,13 +23,12 @@ import sqlalchemy as sa
 
 from registrytool.catalog import CONFIGURATIONS, MANAGERS, Catalog
 from registrytool.database import Database
-from registrytool.drift import classify, load_drift
+from registrytool.drift import classify
 from registrytool.errors import ConfigurationError, RegistryToolError, UnknownVersionError
 from registrytool.inspection import inspect
 from registrytool.models import ComponentVersion, Difference, DynamicContent, Judgement, State, to_plain
 from registrytool.naming import version_key
 from registrytool.progress import NullProgress, Progress
-from registrytool.releases import Releases
 from registrytool.repository import database_url
 from registrytool.state import STAMPS, read_attributes, write_attribute
 from registrytool.structure import differences, from_metadata
@@ -241,7 +240,7 @@ class _Judge:
     def __init__(self, catalog: Catalog, url: str | None) -> None:
         self._catalog = catalog
         self._history = catalog.history
-        self._releases = Releases(catalog)
+        self._releases = catalog.releases
         self._url = url
         self._default: State | None = None
 
@@ -331,7 +330,7 @@ class _Judge:
         changed: list[str],
         found: list[Difference],
     ) -> ClientRegistry:
-        drifts = load_drift(self._catalog.content)
+        drifts = self._catalog.drift
         serious = [d for d in found if d.drift is None or drifts[d.drift].judgement is Judgement.REPAIR]
         releases = self._releases_of(state)
         if changes:
@@ -392,7 +391,7 @@ class _Judge:
             for d in differences(inspection.expected, inspection.found)
             if not (d.name == STAMPS or (d.kind == "extension" and d.aspect == "unexpected"))
         ]
-        kinds = load_drift(self._catalog.content).values()
+        kinds = self._catalog.drift.values()
         return classify(listed, kinds, inspection.expected, Universe(inspection.recorded.universe))
 
     def _strange_attributes(self, attributes: Mapping[str, str]) -> Iterator[str]:

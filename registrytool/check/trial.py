@@ -20,14 +20,12 @@ from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
 from registrytool.executor import ConnectionExecutor, Recorder
-from registrytool.history import execute_script
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
 from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
 from registrytool.naming import KEPT, version_key
 from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan
-from registrytool.releases import Releases
 from registrytool.runner import Run
 from registrytool.sqltext import compiled
 from registrytool.state import STAMPS, read_recorded
@@ -203,7 +201,7 @@ def start_states(catalog: Catalog, edge: Edge) -> list[State]:
 def _released_states(catalog: Catalog) -> Iterator[State]:
     if not catalog.content.schema_file("releases.yaml").exists():
         return
-    for release in Releases(catalog).known():
+    for release in catalog.releases.known():
         try:
             for version in release.state.components.values():
                 catalog.require(version)
@@ -239,7 +237,7 @@ def _coherent(catalog: Catalog, state: State) -> bool:
 def _states_on_the_way(catalog: Catalog, edge: Edge) -> Iterator[State]:
     """Give states at the beginning of a step in which a registry is only for a moment, while others go on."""
     history = catalog.history
-    for release in Releases(catalog).known() if catalog.content.schema_file("releases.yaml").exists() else ():
+    for release in catalog.releases.known() if catalog.content.schema_file("releases.yaml").exists() else ():
         state = release.state
         if edge.end.component in CONFIGURATIONS or edge.end.version not in catalog.versions[edge.end.component].get(
             edge.end.implementation, ()
@@ -375,7 +373,7 @@ def _down(laboratory: Laboratory, catalog: Catalog, trial: Trial, options: Mappi
 def _groups(catalog: Catalog, trial: Trial) -> tuple[tuple[str, ...], ...]:
     """Return dimensions of dataset types that both sides of the step know: others would keep it from running."""
     old = Universe(catalog.universe(trial.state))
-    if hasattr(execute_script(trial.edge.revision.path), "content"):
+    if hasattr(catalog.history.script(trial.edge.revision.id), "content"):
         # The step takes the dataset types along.
         return usual_groups(old)
     new = Universe(catalog.universe(trial.state.replace(trial.edge.end, *trial.edge.revision.brings)))
@@ -500,11 +498,6 @@ def _planned(catalog: Catalog, state: State, edge: Edge, direction: Direction) -
     return plan.steps[0]
 
 
-def _function(catalog: Catalog, planned: PlannedStep) -> Any:
-    module = execute_script(catalog.history.revisions[planned.revision].path)
-    return module.upgrade if planned.direction is Direction.UP else module.downgrade
-
-
 def _execute(
     connection: sa.Connection,
     catalog: Catalog,
@@ -519,7 +512,7 @@ def _execute(
     step = _ObservedStep(planned, before, after, executor, catalog, options=options, accept_loss=True)
     step.passage = passage
     try:
-        _function(catalog, planned)(step)
+        catalog.history.function(planned)(step)
     except Exception as error:
         if passage.nulls:
             # Something went on that the step had refused; it is run again without the reason.
@@ -542,7 +535,7 @@ def _execute_script(
     """Write a step down without a database and execute the text."""
     recorder = Recorder()
     step = Step(planned, before, after, recorder, catalog, options=options, accept_loss=True, found=found)
-    _function(catalog, planned)(step)
+    catalog.history.function(planned)(step)
     plain = connection.execution_options(no_parameters=True)
     for statement in recorder.statements:
         plain.exec_driver_sql(compiled(statement, connection.dialect.name))

@@ -74,9 +74,8 @@ class Registry:
     def catalog(self) -> Catalog:
         """The content."""
         from registrytool.catalog import Catalog
-        from registrytool.config import Content
 
-        return Catalog(Content.find(self.content))
+        return Catalog.find(self.content)
 
     def open(self, repo: str) -> Repository:
         """Return a repository that is named in the same way."""

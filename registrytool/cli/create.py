@@ -49,11 +49,10 @@ def create(
 ) -> None:
     """Create a repository with an empty registry."""
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.create import CreateOptions, create_repository
 
     options = CreateOptions(db, namespace, tuple(at or ()), universe, universe_docs)
-    created = create_repository(repo, options, catalog=Catalog(Content.find(content)))
+    created = create_repository(repo, options, catalog=Catalog.find(content))
     for warning in created.warnings:
         tell(f"Warning: {warning}")
     answer(context, output, created.to_dict(), lambda: _show(created))

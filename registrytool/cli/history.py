@@ -83,10 +83,9 @@ def releases(
 ) -> None:
     """Show which versions a Butler release makes; without a release, all that are known."""
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.releases import Releases
 
-    known = Releases(Catalog(Content.find(content)))
+    known = Releases(Catalog.find(content))
     found = [known.find(release)] if release else known.known()
     answer(
         context, output, {"releases": [r.to_dict() for r in found]}, lambda: _show_releases(found, one=bool(release))

@@ -93,7 +93,6 @@ def migrate(
     Known drift is repaired on the way. With --plan, exits with 4 if there is something to do.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.errors import ConfigurationError
     from registrytool.migrate import MigrateOptions, apply_migration, migration_script, offline_script, plan_migration
     from registrytool.repository import open_repository
@@ -115,7 +114,7 @@ def migrate(
         if both:
             message = f"The options {one} and {other} exclude each other."
             raise ConfigurationError(message, hint="Leave one of them out.")
-    catalog = Catalog(Content.find(content))
+    catalog = Catalog.find(content)
     options = MigrateOptions(
         tuple(to or ("newest",)),
         parse_settings(settings),

@@ -46,7 +46,6 @@ def ingest(
     stands in its name or in its FITS header.  Exposures that have a reading are passed over.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.instruments.photodiode import PATTERN, ingest_photodiode
     from registrytool.instruments.placement import Transfer as Way
     from registrytool.instruments.sources import find_files
@@ -60,7 +59,7 @@ def ingest(
         run=run,
         transfer=Way(transfer.value),
         dry_run=dry_run,
-        catalog=Catalog(Content.find(content)),
+        catalog=Catalog.find(content),
     )
     answer(context, output, {"repository": repository.name, **report.to_dict()}, lambda: _show(report))
     if report.unmatched:

@@ -94,7 +94,6 @@ def ingest(
     with --existing skip.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.instruments.definition import load_definition
     from registrytool.instruments.ingest import IngestOptions, ingest_raws
     from registrytool.instruments.placement import Transfer as Way
@@ -103,7 +102,7 @@ def ingest(
     from registrytool.repository import open_repository
 
     repository = open_repository(repo, db=db, namespace=namespace)
-    catalog = Catalog(Content.find(content))
+    catalog = Catalog.find(content)
     definitions = tuple(load_definition(name) for name in instrument or ())
     options = IngestOptions(definitions, run, Way(transfer.value), existing.value, fail_fast, processes, dry_run)
     found = find_files(files, pattern)

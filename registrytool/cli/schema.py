@@ -28,9 +28,8 @@ _Dialect = Annotated[Dialect, typer.Option("--dialect", help="Kind of database."
 
 def _catalog(content: ContentFolder) -> Catalog:
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
 
-    return Catalog(Content.find(content))
+    return Catalog.find(content)
 
 
 @app.command("show")

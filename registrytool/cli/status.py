@@ -34,11 +34,10 @@ def status(
     Exits with 4 if migrations are pending.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.repository import open_repository
     from registrytool.status import registry_status
 
-    found = registry_status(open_repository(repo, db=db, namespace=namespace), catalog=Catalog(Content.find(content)))
+    found = registry_status(open_repository(repo, db=db, namespace=namespace), catalog=Catalog.find(content))
     answer(context, output, {**found.to_dict(), "current": found.current}, lambda: _show(found))
     if not found.current:
         raise typer.Exit(4)
@@ -111,14 +110,13 @@ def stamp(
 ) -> None:
     """Write alembic_version from the versions, after verifying the structure."""
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.repository import open_repository
     from registrytool.status import stamp_registry
 
     stamping = stamp_registry(
         open_repository(repo, db=db, namespace=namespace),
         purge=purge,
-        catalog=Catalog(Content.find(content)),
+        catalog=Catalog.find(content),
         wait_s=wait,
     )
     answer(context, output, stamping.to_dict(), lambda: _show_stamping(stamping))

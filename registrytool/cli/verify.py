@@ -40,12 +40,11 @@ def verify(
     instruments change no exit code; 'doctor' shows the same ones.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.instruments.checks import check_repository
     from registrytool.repository import open_repository
     from registrytool.verify import repair_registry, verify_registry
 
-    catalog = Catalog(Content.find(content))
+    catalog = Catalog.find(content)
     repository = open_repository(repo, db=db, namespace=namespace)
     if repair:
         confirmed(f"Repair known drift in {hide_passwords(repo)}?", yes=yes)
@@ -79,9 +78,7 @@ def verify(
 
 
 def _data(found: Verification, catalog: Catalog) -> dict[str, object]:
-    from registrytool.drift import load_drift
-
-    kinds = load_drift(catalog.content)
+    kinds = catalog.drift
     names = {d.drift for d in found.differences if d.drift}
     return {
         **found.to_dict(),
@@ -92,8 +89,6 @@ def _data(found: Verification, catalog: Catalog) -> dict[str, object]:
 
 
 def _show(found: Verification, catalog: Catalog) -> None:
-    from registrytool.drift import load_drift
-
     if found.repaired:
         names = ", ".join(sorted({str(d.drift) for d in found.repaired}))
         say(f"Repaired {count(len(found.repaired), 'difference')}: {names}.")
@@ -103,7 +98,7 @@ def _show(found: Verification, catalog: Catalog) -> None:
             ("table", "object", "name", "what", "expected", "found"),
             [(d.table, d.kind, d.name, d.aspect, d.expected, d.found) for d in found.unknown],
         )
-    kinds = load_drift(catalog.content)
+    kinds = catalog.drift
     for name in sorted({d.drift for d in found.differences if d.drift}):
         kind = kinds[name]
         objects = [str(d) for d in found.differences if d.drift == name]

@@ -49,7 +49,6 @@ def define(
     What is defined already stays: run it whenever exposures have come.
     """
     from registrytool.catalog import Catalog
-    from registrytool.config import Content
     from registrytool.instruments.definition import load_definition
     from registrytool.instruments.visits import VisitOptions, define_visits
     from registrytool.maintain.record_query import selection
@@ -63,7 +62,7 @@ def define(
 
     options = VisitOptions(tuple(systems or ()), None, chosen, update, regions, dry_run)
     with progress(context) as events:
-        report = define_visits(repository, definition, options, progress=events, catalog=Catalog(Content.find(content)))
+        report = define_visits(repository, definition, options, progress=events, catalog=Catalog.find(content))
     answer(context, output, {"repository": repository.name, **report.to_dict()}, lambda: _show(report))
 
 

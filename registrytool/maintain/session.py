@@ -315,7 +315,7 @@ def reading(repository: Repository, *, catalog: Catalog | None = None) -> Iterat
     """
     database = Database.of(repository)
     with database.read() as connection:
-        yield Session(connection, database, repository, catalog or Catalog())
+        yield Session(connection, database, repository, catalog or Catalog.find())
 
 
 def change(
@@ -354,7 +354,7 @@ def change(
     RegistryConflictError
         Others got in the way of every try.
     """
-    database, catalog = Database.of(repository), catalog or Catalog()
+    database, catalog = Database.of(repository), catalog or Catalog.find()
     for attempt in range(1, _TRIES + 1):
         try:
             with database.write(wanted, wait_s=wait_s, shared=True) as connection:

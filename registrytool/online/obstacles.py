@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.drift import load_drift
 from registrytool.errors import PlanError
-from registrytool.runner import Scripts
 
 from .derive import CapturedStep, Effects, derive
 from .record import REPAIR
@@ -19,10 +17,9 @@ def online_obstacles(run: Run) -> dict[str, tuple[str, ...]]:
     """Say of each step of a plan why it cannot run online; nothing if it can."""
     before, result = run.first_snapshot(), {}
     history = run.catalog.history
-    scripts = Scripts(run.catalog.content)
     for planned, after in zip(run.plan.steps, run.snapshots, strict=True):
         effects = Effects()
-        run.write_down(planned, before, after, effects, scripts, accept_loss=True, kind=CapturedStep)
+        run.write_down(planned, before, after, effects, accept_loss=True, kind=CapturedStep)
         computes = history.revision(planned.revision).computes
         found = derive(before.structure, before, after, effects).obstacles
         result[planned.name] = (computes, *found) if computes is not None else found
@@ -39,7 +36,7 @@ def refuse_obstacles(run: Run) -> None:
         There is such a step; the sentence says why.
     """
     refusals = {name: why for name, why in online_obstacles(run).items() if why}
-    kinds = load_drift(run.catalog.content)
+    kinds = run.catalog.drift
     prepared = sorted({d.drift for d in run.inspection.differences if d.drift and kinds[d.drift].prepare})
     if prepared:
         refusals = {REPAIR: tuple(f"{name} needs rows that must be computed first" for name in prepared), **refusals}

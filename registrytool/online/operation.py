@@ -179,7 +179,7 @@ class _Operation:
     ) -> None:
         self.repository = repository
         self.options = options
-        self.catalog = catalog or Catalog()
+        self.catalog = catalog or Catalog.find()
         self.progress = progress or NullProgress()
         self.database = Database.of(repository)
         self.done: list[str] = []

@@ -58,7 +58,7 @@ def made_once(
 @pytest.mark.slow
 def test_everything_that_the_newest_client_makes_is_known(client_python: Path, postgres: PostgresServer) -> None:
     url = postgres.new_database()
-    report = check_client(client_python, Catalog(), postgresql_url=url)
+    report = check_client(client_python, Catalog.find(), postgresql_url=url)
     postgres.drop_database(url)
     assert [r for r in report.registries if r.outcome != "known"] == []
     assert report.clean
@@ -189,7 +189,7 @@ def test_a_program_that_is_not_python_is_refused(tmp_path: Path) -> None:
 
 def test_an_environment_without_client_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"There is no usable Butler client .* No module named 'lsst"):
-        check_client(shutil.which("python3") or "python3", Catalog())
+        check_client(shutil.which("python3") or "python3", Catalog.find())
 
 
 def test_universe_differences_say_what_is_new_gone_and_other() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.client.conftest import Client, Content
     from tests.support.places import Place
 
-NEWEST = {component: v.version for component, v in Catalog().newest_state().components.items()}
+NEWEST = {component: v.version for component, v in Catalog.find().newest_state().components.items()}
 
 OPENED = [name for name in fixture_names() if manifest(name)["universe"]["version"] >= 3]
 

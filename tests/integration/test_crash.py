@@ -140,7 +140,7 @@ def fill_registry(url: str, namespace: str | None, datasets: int) -> None:
 
     All in statements that the database executes by itself.
     """
-    catalog, database = Catalog(), Database(sa.make_url(url), namespace)
+    catalog, database = Catalog.find(), Database(sa.make_url(url), namespace)
     lite = database.dialect == "sqlite"
     dataset_tables = (DatasetTables("dataset_tags_00000001", "tags", ("instrument", "detector", "exposure")),)
     dynamic = DynamicContent(dataset_tables, ("file_datastore_records",))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tests.support.places import Run
     from tests.support.postgres import PostgresServer
 
-CATALOG = Catalog()
+CATALOG = Catalog.find()
 QUICK = Pace(batch_rows=500, pause_s=0.0)
 
 

@@ -59,7 +59,7 @@ def recorded(repository: Repository, connection: sa.Connection) -> Recorded:
     from registrytool.catalog import Catalog
     from registrytool.state import read_recorded
 
-    return read_recorded(connection, repository.namespace, Catalog(), where="the test")
+    return read_recorded(connection, repository.namespace, Catalog.find(), where="the test")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registrytool.catalog import Catalog
-from registrytool.config import Content
 from registrytool.history import History
 from registrytool.models import ComponentVersion, State
 from registrytool.planner import make_plan
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from registrytool.history import Edge
     from registrytool.models import Release
 
-CATALOG = Catalog(Content.find())
+CATALOG = Catalog.find()
 HISTORY = History(CATALOG.content)
 EDGES = list(HISTORY.edges())
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from alembic.script import ScriptDirectory
 
 from registrytool.config import Content
 from registrytool.errors import ContentError
 from registrytool.history import History
 from registrytool.models import ComponentVersion
 from registrytool.naming import revision_id
-from registrytool.runner import alembic_config
 from tests.support.content_states import CATALOG, HISTORY
 
 HISTORIES = Path(__file__).parents[1] / "data" / "histories"
@@ -60,13 +58,13 @@ def test_revisions_in_a_circle_are_refused() -> None:
 
 
 def test_alembic_reads_the_same_tree() -> None:
-    script = ScriptDirectory.from_config(alembic_config(CATALOG.content))
+    script = HISTORY.scripts
     read = {r.revision: r.down_revision for r in script.walk_revisions()}
     assert read == {r.id: r.down for r in HISTORY.revisions.values()}
 
 
 def test_alembic_finds_one_head_for_each_implementation() -> None:
-    script = ScriptDirectory.from_config(alembic_config(CATALOG.content))
+    script = HISTORY.scripts
     newest = {
         revision_id(component, implementation, versions[-1])
         for component, implementations in CATALOG.versions.items()
@@ -87,13 +85,13 @@ def test_the_label_of_a_tree_is_its_component(root: object) -> None:
     from registrytool.history import Revision
 
     assert isinstance(root, Revision)
-    script = ScriptDirectory.from_config(alembic_config(CATALOG.content))
+    script = HISTORY.scripts
     assert root.id == revision_id(root.component)
     assert root.component in script.get_revision(root.id).branch_labels
 
 
 def test_labels_of_implementations_resolve_to_their_newest_version() -> None:
-    script = ScriptDirectory.from_config(alembic_config(CATALOG.content))
+    script = HISTORY.scripts
     for component, implementations in CATALOG.versions.items():
         for implementation, versions in implementations.items():
             if HISTORY.of(ComponentVersion(component, implementation, versions[-1])):

@@ -87,7 +87,7 @@ def test_findings_are_sorted_by_place(toy: Broken) -> None:
 def test_content_without_a_list_of_implementations_adds_to_that_of_the_package(toy: Broken) -> None:
     catalog = Catalog(toy.content)
     assert catalog.versions["dimensions-config"]["toy"] == ("1", "2", "3")
-    assert catalog.versions["collections"] == Catalog().versions["collections"]
+    assert catalog.versions["collections"] == Catalog.find().versions["collections"]
     assert str(catalog.newest_state()["dimensions-config"]) == "dimensions-config toy 3"
     ours, all_of_them = (set(History(c).revisions) for c in (Content.find(), toy.content))
     assert len(all_of_them - ours) == 3

@@ -9,7 +9,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.maintain.dataset_types import dimension_group
 from registrytool.universe import Universe
 
-UNIVERSE = Universe(Catalog().universe_config(Catalog().newest("dimensions-config", "daf_butler")))
+UNIVERSE = Universe(Catalog.find().universe_config(Catalog.find().newest("dimensions-config", "daf_butler")))
 
 # As lsst-daf-butler 30.2026.4300 answers: names, required dimensions, implied ones.
 CASES = [
