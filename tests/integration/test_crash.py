@@ -14,6 +14,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from registrytool.models import DatasetTables, DynamicContent
 from registrytool.reshape import Reshape
 from registrytool.state import LOG_PREFIX, read_recorded
 from registrytool.structure import from_metadata
+from tests.support.killing import killed_at, points_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -401,6 +403,35 @@ def test_a_killed_migration_leaves_the_old_state_or_the_new_one_and_can_be_repea
     # Shown by -rP.
     told = f"{CRASHES} runs of at most {longest_s:.1f} s: {dict(seen)}"
     request.node.add_report_section("call", "outcomes", told)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_what_a_killed_process_left_in_a_journal_is_undone_by_the_next_that_reads(
+    mode: str, filled: Subject, run: Run
+) -> None:
+    with contextlib.closing(sqlite3.connect(filled.file)) as connection:
+        assert connection.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+    filled.keep()
+    old = checksums(filled.url, None)
+    target = ("--to", "datasets=ByDimensionsDatasetRecordStorageManager/1.0.0", "--accept-loss")
+    command = ("migrate", *filled.words, *target, "--yes", "--no-backup")
+    points = points_of(*command)
+    new = checksums(filled.url, None)
+    filled.begin_again()
+
+    assert killed_at(len(points) - points[::-1].index("COMMIT"), *command)
+    left = Path(f"{filled.file}-{'wal' if mode == 'wal' else 'journal'}")
+    assert left.stat().st_size > 1_000_000
+    changed = filled.file.read_bytes() != (filled.folder / "pristine").read_bytes()
+    assert changed == (mode == "delete")
+
+    assert not state_of(filled, run)
+    assert not left.exists() or mode == "wal"
+    assert checksums(filled.url, None) == old
+    again = run(*command)
+    assert again.exit_code == 0, again.stderr
+    assert checksums(filled.url, None) == new
 
 
 def test_a_killed_repair_leaves_the_drift_or_its_repair_and_can_be_repeated(filled: Subject, run: Run) -> None:

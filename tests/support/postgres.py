@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypedDict
 import sqlalchemy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 VARIABLE = "REGISTRYTOOL_TEST_POSTGRES_URL"
@@ -317,17 +317,63 @@ def _version_of(folder: Path) -> list[int]:
 @contextlib.contextmanager
 def _local_server(programs: Path) -> Iterator[str]:
     """Run a server on a free port of this machine; its files vanish with it."""
+    with _own_server(programs, SETTINGS) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def crashing_server() -> Iterator[CrashingServer]:
+    """Run a server of one's own that can crash: what it has committed is on the disk.
+
+    Raises
+    ------
+    PostgresMissingError
+        There are no server programs on this machine.
+    """
+    programs = _find_programs(PROGRAM_FOLDERS)
+    if programs is None:
+        raise PostgresMissingError([_NOTHING_FOUND])
+    with _own_server(programs, {"max_wal_size": "256MB"}) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class CrashingServer:
+    """A server of this machine that can crash and start again, at the same address."""
+
+    programs: Path
+    folder: Path
+    owner: pwd.struct_passwd | None
+    url: str
+
+    def start(self) -> None:
+        """Start it; it recovers by itself from a crash."""
+        log = self.folder / "log"
+        try:
+            self._control("start", "-w", "-t", "60", "-l", log)
+        except RuntimeError as error:
+            raise RuntimeError(log.read_text() if log.exists() else str(error)) from error
+
+    def crash(self) -> None:
+        """End it at once, without writing anything."""
+        self._control("stop", "-m", "immediate")
+
+    def _control(self, what: str, *words: str | Path) -> None:
+        _run_as(self.owner, self.folder, self.programs / "pg_ctl", what, "-s", "-D", self.folder / "data", *words)
+
+
+@contextlib.contextmanager
+def _own_server(programs: Path, settings: Mapping[str, str]) -> Iterator[CrashingServer]:
     # PostgreSQL refuses to run as root, so root hands the files to a user without rights.
     owner = _server_user() if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="registrytool-postgres-", dir=_data_parent()))
-    data, log = folder / "data", folder / "log"
+    data = folder / "data"
     password = secrets.token_hex(16)
     (folder / "password").touch(mode=0o600)
     (folder / "password").write_text(password)
     for path in (folder, folder / "password"):
         if owner is not None:
             os.chown(path, owner.pw_uid, owner.pw_gid)
-    run = partial(_run_as, owner, folder)
     # This shell outlives pytest: when its input ends, be it because pytest was killed, the server goes. A session of
     # its own keeps Ctrl-C away from it.
     script = '{ read -r _; "$1/pg_ctl" stop -s -m immediate -D "$2/data"; rm -rf "$2"; } >/dev/null 2>&1'
@@ -340,20 +386,16 @@ def _local_server(programs: Path) -> Iterator[str]:
     ):  # leaving the block closes its input and waits for it
         # A password even on this machine alone: a superuser without one could be used by anybody logged in here.
         access = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
-        run(programs / "initdb", "-D", data, *access, "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
+        text = ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
+        _run_as(owner, folder, programs / "initdb", "-D", data, *access, *text)
         port = _free_port()
-        settings = SETTINGS | {
-            "listen_addresses": "127.0.0.1",
-            "port": str(port),
-            "unix_socket_directories": "",
-        }
+        address = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
         with (data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
-        try:
-            run(programs / "pg_ctl", "start", "-s", "-w", "-t", "60", "-D", data, "-l", log)
-        except RuntimeError as error:
-            raise RuntimeError(log.read_text() if log.exists() else str(error)) from error
-        yield f"{DRIVER}://postgres:{password}@127.0.0.1:{port}/postgres"
+            file.writelines(f"{name} = '{value}'\n" for name, value in {**settings, **address}.items())
+        url = f"{DRIVER}://postgres:{password}@127.0.0.1:{port}/postgres"
+        server = CrashingServer(programs, folder, owner, url)
+        server.start()
+        yield server
 
 
 def _server_user() -> pwd.struct_passwd:
