@@ -5,10 +5,11 @@ Nothing is planned, checked, locked or recorded here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -16,35 +17,107 @@ NAMESPACE = "registry"
 #: TAI - UTC since 2017, in ns: all that the floor has to know, since all rows are younger.
 TAI_MINUS_UTC_NS = 37_000_000_000
 
-#: For each step: the rows of the mapping on SQLite and PostgreSQL, the texts to replace in definitions, and the
-#: columns with keys.
 _HEX = (
     "lower(hex(randomblob(6))) || '4' || substr(lower(hex(randomblob(2))), 2) || 'a' || "
     "substr(lower(hex(randomblob(8))), 2)"
 )
-SWITCHES: Mapping[str, tuple[str, str, tuple[tuple[str, str], ...], tuple[str, ...]]] = {
-    "datasets": (
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A switch between implementations: what the mapping of keys is, and what changes in definitions.
+
+    ``lite_rows`` and ``rows`` are queries for old and new keys on SQLite and PostgreSQL, ``kind`` the type of an old
+    key on SQLite; ``texts`` are replaced in definitions, ``columns`` hold keys.  For the tables that own the keys,
+    ``own`` says which column gets which name, or goes, and ``own_texts`` what is replaced before all others.
+    """
+
+    lite_rows: str
+    rows: str
+    kind: str
+    texts: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+    own: Mapping[str, Mapping[str, str | None]]
+    own_texts: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    def keys(self, table: str, columns: Sequence[str]) -> list[str]:
+        """Return the columns of a table that hold keys that change."""
+        own = self.own.get(table, {})
+        return [c for c in columns if own.get(c) or (table not in self.own and c in self.columns)]
+
+    def definition(self, table: str, text: str) -> str:
+        """Return a definition as it is afterwards."""
+        for old, new in (*self.own_texts.get(table, ()), *self.texts):
+            text = text.replace(old, new)
+        return text
+
+    def column(self, table: str, column: str) -> str | None:
+        """Return the name of a column afterwards."""
+        own = self.own.get(table, {})
+        return own[column] if column in own else self.definition("", column)
+
+
+_NAMES_TO_INTEGERS = (
+    ("collection_name TEXT", "collection_id BIGINT"),
+    ("run_name TEXT", "run_id BIGINT"),
+    ("parent VARCHAR", "parent BIGINT"),
+    ("child VARCHAR", "child BIGINT"),
+    ("collection_name", "collection_id"),
+    ("run_name", "run_id"),
+    ("REFERENCES collection (name)", "REFERENCES collection (collection_id)"),
+    ("REFERENCES run (name)", "REFERENCES run (collection_id)"),
+    ("REFERENCES collection(name)", "REFERENCES collection(collection_id)"),
+    ("REFERENCES run(name)", "REFERENCES run(collection_id)"),
+)
+#: By the implementation to which they lead.
+SWITCHES: Mapping[str, Switch] = {
+    "ByDimensionsDatasetRecordStorageManagerUUID": Switch(
         f"SELECT id, {_HEX} FROM dataset",
         "SELECT id AS old, gen_random_uuid() AS new FROM dataset",
+        "INTEGER",
         (("id INTEGER", "id CHAR(32)"), ("dataset_id BIGINT", "dataset_id CHAR(32)")),
         ("dataset_id",),
+        {"dataset": {"id": "id"}},
     ),
-    "collections": (
+    "ByDimensionsDatasetRecordStorageManager": Switch(
+        "SELECT id, row_number() OVER (ORDER BY ingest_date, id) FROM dataset",
+        "SELECT id AS old, row_number() OVER (ORDER BY ingest_date, id) AS new FROM dataset",
+        "",
+        (("id CHAR(32)", "id INTEGER"), ("dataset_id CHAR(32)", "dataset_id BIGINT")),
+        ("dataset_id",),
+        {"dataset": {"id": "id"}},
+    ),
+    "SynthIntKeyCollectionManager": Switch(
         "SELECT name, row_number() OVER (ORDER BY name) FROM collection",
         "SELECT name AS old, row_number() OVER (ORDER BY name) AS new FROM collection",
-        (
-            ("collection_name TEXT", "collection_id BIGINT"),
-            ("run_name TEXT", "run_id BIGINT"),
-            ("parent VARCHAR", "parent BIGINT"),
-            ("child VARCHAR", "child BIGINT"),
-            ("collection_name", "collection_id"),
-            ("run_name", "run_id"),
-            ("REFERENCES collection (name)", "REFERENCES collection (collection_id)"),
-            ("REFERENCES run (name)", "REFERENCES run (collection_id)"),
-            ("REFERENCES collection(name)", "REFERENCES collection(collection_id)"),
-            ("REFERENCES run(name)", "REFERENCES run(collection_id)"),
-        ),
+        "",
+        _NAMES_TO_INTEGERS,
         ("collection_name", "run_name", "parent", "child"),
+        {"collection": {"name": "collection_id"}, "run": {"name": "collection_id"}},
+        {
+            "collection": (
+                ("name TEXT NOT NULL", "collection_id INTEGER NOT NULL, name TEXT UNIQUE"),
+                ("(name)", "(collection_id)"),
+            ),
+            "run": (("name VARCHAR", "collection_id BIGINT"), ("(name)", "(collection_id)")),
+        },
+    ),
+    "NameKeyCollectionManager": Switch(
+        "SELECT collection_id, name FROM collection",
+        "SELECT collection_id AS old, name AS new FROM collection",
+        "INTEGER",
+        tuple((new, old) for old, new in sorted(_NAMES_TO_INTEGERS, key=lambda pair: -len(pair[1]))),
+        ("collection_id", "run_id", "parent", "child"),
+        {"collection": {"collection_id": None}, "run": {"collection_id": "name"}},
+        {
+            "collection": (
+                ("collection_id INTEGER NOT NULL,", ""),
+                ("PRIMARY KEY (collection_id)", "PRIMARY KEY (name)"),
+                (", \n\tCONSTRAINT collection_unq_name UNIQUE (name)", ""),
+                ("UNIQUE (name)", ""),
+            ),
+            "run": (("collection_id BIGINT", "name VARCHAR"), ("(collection_id)", "(name)")),
+        },
     ),
 }
 
@@ -58,7 +131,7 @@ def run_floor(connection: sa.Connection, target: str) -> None:
     elif version == "2.0.0":
         (sqlite_dates if lite else postgresql_dates)(connection)
     else:
-        (sqlite_switch if lite else postgresql_switch)(connection, component)
+        (sqlite_switch if lite else postgresql_switch)(connection, SWITCHES[version.partition("/")[0]])
 
 
 # -- SQLite ---------------------------------------------------------------------
@@ -107,40 +180,25 @@ def sqlite_universe(connection: sa.Connection) -> None:
             _rewrite(connection, name, definition, f'SELECT * FROM "{name}"', _indexes(connection, name))
 
 
-def sqlite_switch(connection: sa.Connection, component: str) -> None:
+def sqlite_switch(connection: sa.Connection, switch: Switch) -> None:
     """Write all tables again that have the keys."""
-    rows, _, texts, _ = SWITCHES[component]
-    kind = "" if component == "collections" else "INTEGER"
-    connection.exec_driver_sql(f"CREATE TEMP TABLE m (old {kind} PRIMARY KEY, new)")
-    connection.exec_driver_sql(f"INSERT INTO m {rows}")
+    connection.exec_driver_sql(f"CREATE TEMP TABLE m (old {switch.kind} PRIMARY KEY, new)")
+    connection.exec_driver_sql(f"INSERT INTO m {switch.lite_rows}")
     for name, sql in _tables(connection).items():
-        found = _columns(connection, name)
-        keys = _keys(component, name, found)
-        if not keys:
+        columns = _columns(connection, name)
+        keys = switch.keys(name, columns)
+        if not keys and name not in switch.own:
             continue
-        definition, values = (
-            _replaced(sql, texts),
-            [f"m{keys.index(c)}.new" if c in keys else f't."{c}"' for c in found],
-        )
-        if component == "collections" and name == "collection":
-            definition = definition.replace("name TEXT NOT NULL", "collection_id INTEGER NOT NULL, name TEXT UNIQUE")
-            definition = definition.replace("(name)", "(collection_id)")
+        values = [f"m{keys.index(c)}.new" if c in keys else f't."{c}"' for c in columns if switch.column(name, c)]
+        if name == "collection" and keys:
             values.insert(1, "t.name")
-        elif component == "collections" and name == "run":
-            definition = definition.replace("name VARCHAR", "collection_id BIGINT").replace("(name)", "(collection_id)")
         _rewrite(
             connection,
             name,
-            definition,
+            switch.definition(name, sql),
             f'SELECT {", ".join(values)} FROM "{name}" AS t {_joins(keys)}',
-            [_replaced(index, texts) for index in _indexes(connection, name)],
+            [switch.definition(name, index) for index in _indexes(connection, name)],
         )
-
-
-def _replaced(text: str, texts: tuple[tuple[str, str], ...]) -> str:
-    for old, new in texts:
-        text = text.replace(old, new)
-    return text
 
 
 # -- PostgreSQL -----------------------------------------------------------------
@@ -165,15 +223,14 @@ def postgresql_universe(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f'ALTER TABLE {NAMESPACE}."{table}" {changes}')
 
 
-def postgresql_switch(connection: sa.Connection, component: str) -> None:
+def postgresql_switch(connection: sa.Connection, switch: Switch) -> None:
     """Write all tables again that have the keys, and then make constraints and indexes."""
-    _, rows, texts, _ = SWITCHES[component]
 
     def run(sql: str) -> None:
         connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
     run("SET LOCAL search_path TO registry")
-    run(f"CREATE TEMP TABLE m AS {rows}")
+    run(f"CREATE TEMP TABLE m AS {switch.rows}")
     run("ANALYZE m")
     query = (
         "SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position), array_agg(is_nullable = 'NO' "
@@ -183,31 +240,29 @@ def postgresql_switch(connection: sa.Connection, component: str) -> None:
     last: list[str] = []
     changes: list[list[str]] = []
     for table, found, required in connection.exec_driver_sql(query).all():
-        owner = component == "collections" and table in ("run", "collection")
-        keys = _keys(component, table, found)
-        if not keys:
+        keys = switch.keys(table, found)
+        if not keys and table not in switch.own:
             continue
         definitions = connection.exec_driver_sql(
             "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint "
             f"WHERE conrelid = 'registry.{table}'::regclass ORDER BY contype DESC"
         ).all()
         for name, kind, text in definitions:
-            changed = _replaced(text, texts)
-            changed = changed.replace("(name)", "(collection_id)") if owner else changed
-            (last if kind == "f" else after).append(f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" {changed}')
+            changed = switch.definition(table, text)
+            if changed:
+                (last if kind == "f" else after).append(f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" {changed}')
         names = [d[0] for d in definitions]
         indexes = connection.exec_driver_sql(
             f"SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'registry' AND tablename = '{table}'"
         ).all()
-        after.extend(_replaced(text, texts) for name, text in indexes if name not in names)
-        renamed = [("collection_id" if owner and c == "name" else _replaced(c, texts)) for c in found]
-        values = [
-            f'm{keys.index(c)}.new AS "{r}"' if c in keys else f't."{c}"' for c, r in zip(found, renamed, strict=True)
-        ]
-        if table == "collection":
+        after.extend(switch.definition(table, text) for name, text in indexes if name not in names)
+        renamed = {c: switch.column(table, c) for c in found}
+        values = [f'm{keys.index(c)}.new AS "{r}"' if c in keys else f't."{c}"' for c, r in renamed.items() if r]
+        if table == "collection" and keys:
             after.append("ALTER TABLE collection ADD UNIQUE (name)")
             values.append("t.name")
-        not_null = ", ".join(f'ALTER "{r}" SET NOT NULL' for r, n in zip(renamed, required, strict=True) if n)
+        pairs = zip(renamed.values(), required, strict=True)
+        not_null = ", ".join(f'ALTER "{r}" SET NOT NULL' for r, n in pairs if r and n)
         changes.append(
             [
                 f'CREATE TABLE "new_{table}" AS SELECT {", ".join(values)} FROM "{table}" AS t {_joins(keys)}',
@@ -218,12 +273,6 @@ def postgresql_switch(connection: sa.Connection, component: str) -> None:
         )
     for statement in (*(s for statements in changes for s in statements), *after, *last):
         run(statement)
-
-
-def _keys(component: str, table: str, columns: list[str]) -> list[str]:
-    """Return the columns of a table that hold keys that change."""
-    own = {"dataset": "id"} if component == "datasets" else {"collection": "name", "run": "name"}
-    return [c for c in columns if c in SWITCHES[component][3] or own.get(table) == c]
 
 
 def _joins(keys: list[str]) -> str:
