@@ -150,7 +150,6 @@ class Builder:
     def timespan(self, *, nullable: bool = True) -> list[sa.Column[Any]]:
         """Return the columns of a validity range; those that cannot be NULL default to all of time."""
         import sqlalchemy as sa
-        from sqlalchemy.dialects import postgresql
 
         if self.dialect == "sqlite" or self._timespan_columns is not None:
             names = self._timespan_columns or ("timespan_begin", "timespan_end")
@@ -164,6 +163,8 @@ class Builder:
                 )
                 for name, bound in bounds
             ]
+        from sqlalchemy.dialects import postgresql
+
         default = None if nullable else sa.text("'(,)'::int8range")
         return [sa.Column("timespan", postgresql.INT8RANGE(), nullable=nullable, server_default=default)]
 

@@ -194,13 +194,14 @@ def _write_table(
         if dataset_type.name != before:
             # As wide as the first rows need; what comes later can be wider.
             columns = ("id", "run", *dataset_type.dimensions, *(["files"] if uris is not None else []))
-            widths = [max(len(str(value)) for value in column) for column in zip(columns, *rows, strict=True)]
-            kind = max(len(dataset_type.name), 4)
-            form = f"%-{kind}s  " + "  ".join(f"%-{width}s" for width in widths[:-1]) + "  %s\n"
-            file.write(("\n" if before else "") + form % ("type", *columns))
+            widths = [max(map(len, map(str, column))) for column in zip(columns, *rows, strict=True)]
+            name = dataset_type.name
+            kind = max(len(name), 4)
+            rest = "  ".join(f"%-{width}s" for width in widths[:-1]) + "  %s\n"
+            file.write(("\n" if before else "") + f"{'type':<{kind}}  " + rest % columns)
             file.write("  ".join("-" * width for width in (kind, *widths)) + "\n")
-            before = dataset_type.name
-        name = dataset_type.name
-        file.write("".join([form % (name, *row) for row in rows]))
+            form = f"{name:<{kind}}  ".replace("%", "%%") + rest
+            before = name
+        file.write("".join(map(form.__mod__, rows)))
         number += len(rows)
     return number

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateSequence
 
 from registrytool.errors import RegistryStateError
-from registrytool.executor import ConnectionExecutor
 from registrytool.naming import shrink
-from registrytool.reshape import create_table
 
 from .collections import insert_missing, suggestion
 
@@ -318,6 +315,10 @@ def _make_tables(session: Session, names: Iterable[str]) -> None:
     targets = {key.column.table.name for t in definitions for key in t.foreign_keys}
     # What the server would lock one after the other, while others have locks that are waited for.
     session.lock_together(*targets, mode="SHARE ROW EXCLUSIVE")
+    # Not needed by those who only read.
+    from registrytool.executor import ConnectionExecutor
+    from registrytool.reshape import create_table
+
     executor = ConnectionExecutor(session.connection)
     for definition in definitions:
         if sa.inspect(session.connection).has_table(definition.name, schema=session.namespace):
@@ -325,6 +326,6 @@ def _make_tables(session: Session, names: Iterable[str]) -> None:
         for column in definition.columns:
             if column.info.get("sequence") and session.dialect == "postgresql":
                 name = shrink(f"{definition.name}_seq_{column.name}", session.dialect)
-                executor.execute(CreateSequence(sa.Sequence(name, schema=session.namespace)))
+                executor.execute(sa.schema.CreateSequence(sa.Sequence(name, schema=session.namespace)))
         create_table(definition, session.dialect, executor)
     session.refresh()

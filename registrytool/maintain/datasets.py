@@ -13,7 +13,6 @@ import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from registrytool.errors import RegistryStateError
 from registrytool.progress import NullProgress
@@ -126,6 +125,8 @@ def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]
             json.dumps(values) if ids is None else f"[{quote}{ids.texts(f'{quote},{quote}')}{quote}]" if ids else "[]"
         )
         return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
+    from sqlalchemy.dialects import postgresql
+
     # Constants: the planner must know how many there are.
     sent = (
         sa.literal(values, postgresql.ARRAY(sa.Text()))

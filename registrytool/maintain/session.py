@@ -22,7 +22,6 @@ from registrytool.database import Database, first_line
 from registrytool.errors import RegistryConflictError, RegistryStateError
 from registrytool.naming import shrink
 from registrytool.state import Recorded, read_recorded
-from registrytool.structure import DIALECTS
 from registrytool.universe import Universe
 
 if TYPE_CHECKING:
@@ -254,6 +253,8 @@ class Session:
             self.connection.execute(sa.text(f"LOCK TABLE {self._qualified(name)} IN {mode} MODE".replace(":", r"\:")))
 
     def _qualified(self, name: str) -> str:
+        from registrytool.structure import DIALECTS
+
         # Not quoted by the dialect of the connection, which doubles percent signs for the driver.
         preparer = DIALECTS[self.dialect].identifier_preparer
         return f"{preparer.quote_schema(self.namespace)}.{preparer.quote(name)}" if self.namespace else name

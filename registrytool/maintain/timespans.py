@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import INT8RANGE, Range
 
 from registrytool.catalog import MAX_NSEC, MIN_NSEC
 
@@ -85,6 +84,8 @@ def values(timespan: Timespan | None, dialect: str) -> dict[str, Any]:
         return {"timespan_begin": timespan.begin_ns, "timespan_end": timespan.end_ns}
     if timespan is None:
         return {"timespan": None}
+    from sqlalchemy.dialects.postgresql import Range
+
     if timespan.empty:
         return {"timespan": Range(empty=True)}
     return {"timespan": Range(timespan.begin, timespan.end)}
@@ -123,6 +124,8 @@ def end(table: sa.FromClause) -> sa.ColumnElement[Any]:
 def overlaps(table: sa.FromClause, timespan: Timespan) -> sa.ColumnElement[bool]:
     """Return the condition that the range of a row and a given one have some time in common."""
     if "timespan" in table.c:
+        from sqlalchemy.dialects.postgresql import INT8RANGE
+
         wanted = sa.literal(values(timespan, "postgresql")["timespan"], INT8RANGE())
         return table.c.timespan.op("&&", is_comparison=True)(wanted)
     return sa.and_(
