@@ -126,8 +126,9 @@ def back_up(database: Database, path: Path, progress: Progress) -> Path:
         message = f"The backup to {path} failed: {first_line(error)}."
         raise RegistryStateError(message, hint="Nothing was changed. Name another place with --backup.") from error
     finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        for left in (partial, partial.with_name(f"{partial.name}-journal")):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
     return path
 
 

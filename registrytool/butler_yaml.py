@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -38,16 +39,16 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
     """
     from .catalog import CONFIGURATIONS
 
-    if path is None:
-        return []
     warnings: list[str] = []
     history = catalog.history
     renamed = {old: new for s in plan.steps for old, new in history.revision(s.revision).configuration.items()}
+    if path is None:
+        return _by_hand(plan, renamed, catalog)
     try:
         rename_values(path, renamed)
-        managers = _managers(parse_yaml(path.read_text(encoding="utf-8")))
-    except (ConfigurationError, OSError) as error:
-        return [f"butler.yaml must be changed by hand: {error}"]
+        managers = _managers(parse_yaml(_read(path)))
+    except ConfigurationError as error:
+        return [_complaint(error)]
     components = plan.start.components.keys() | plan.end.components.keys()
     for component in sorted(components - CONFIGURATIONS.keys()):
         start, end = plan.start.get(component), plan.end.get(component)
@@ -63,12 +64,29 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
         class_name = catalog.configured_class(component, end.implementation) if end is not None else None
         try:
             set_manager(path, component, class_name)
-        except (ConfigurationError, OSError) as error:
-            warnings.append(f"butler.yaml must be changed by hand: {error}")
+        except ConfigurationError as error:
+            warnings.append(_complaint(error))
             continue
         if start is not None and end is not None and start.implementation == end.implementation:
             warnings.append(f"butler.yaml named {present} as manager of {component}; now it names {class_name}")
     return warnings
+
+
+def _complaint(error: ConfigurationError) -> str:
+    return f"butler.yaml must be changed by hand: {str(error).rstrip('.')}"
+
+
+def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[str]:
+    """Say what must be changed in the files of a registry that was named by its URL."""
+    from .catalog import CONFIGURATIONS
+
+    changed = [f"{new} instead of {old}" for old, new in sorted(renamed.items())]
+    for component in sorted((plan.start.components.keys() & plan.end.components.keys()) - CONFIGURATIONS.keys()):
+        implementation = plan.end[component].implementation
+        if implementation != plan.start[component].implementation:
+            changed.append(f"{catalog.configured_class(component, implementation)} as registry.managers.{component}")
+    what = "the butler.yaml of each repository with this registry"
+    return [f"{what} must be changed by hand: it must name {item}" for item in changed]
 
 
 def set_manager(path: Path, component: str, class_name: str | None) -> bool:
@@ -95,7 +113,7 @@ def set_manager(path: Path, component: str, class_name: str | None) -> bool:
     ConfigurationError
         The file is not written in a way that can be changed like this; it is as it was.
     """
-    text = path.read_text(encoding="utf-8")
+    text = _read(path)
     before = parse_yaml(text)
     present = _class_of(_managers(before), component)
     if present == class_name:
@@ -105,16 +123,14 @@ def set_manager(path: Path, component: str, class_name: str | None) -> bool:
         wanted.pop(component, None)
     else:
         wanted[component] = class_name
+    action = (
+        f"set registry.managers.{component} to {class_name}" if class_name else f"remove registry.managers.{component}"
+    )
     changed = _edited(text, component, class_name)
     if changed is None or _managers(_parsed(changed)) != wanted or _rest(_parsed(changed)) != _rest(before):
-        action = (
-            f"set registry.managers.{component} to {class_name}"
-            if class_name
-            else f"remove registry.managers.{component}"
-        )
         message = f"{path} is not written in a way that registrytool can change."
         raise ConfigurationError(message, hint=f"Please {action} yourself.")
-    _replace(path, changed)
+    _replace(path, changed, f"Please {action} yourself.")
     return True
 
 
@@ -140,25 +156,27 @@ def rename_values(path: Path, names: Mapping[str, str]) -> bool:
     ConfigurationError
         The file is not written in a way that can be changed like this; it is as it was.
     """
-    text = path.read_text(encoding="utf-8")
+    text = _read(path)
     before = parse_yaml(text)
     added: list[str] = []
     wanted = _renamed(before, names, added)
     if wanted == before:
         return False
+    listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
+    action = f"Please change {listed} yourself, and give datastores a name."
     lines = []
     for line in text.splitlines(keepends=True):
         lines.append(re.sub(r"[\w.]+", lambda match: names.get(match[0], match[0]), line))
         head = re.match(r"(\s*(?:- +)?)cls:", line)
         if head and lines[-1] != line and added:
             name = json.dumps(added.pop(0), ensure_ascii=False)
-            lines[-1] = f"{lines[-1].rstrip()}\n{' ' * len(head[1])}name: {name}\n"
+            end = _line_end(line)
+            lines[-1] = f"{lines[-1].rstrip()}{end}{' ' * len(head[1])}name: {name}{end}"
     changed = "".join(lines)
     if _parsed(changed) != wanted:
         message = f"{path} is not written in a way that registrytool can change."
-        listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
-        raise ConfigurationError(message, hint=f"Please change {listed} yourself, and give datastores a name.")
-    _replace(path, changed)
+        raise ConfigurationError(message, hint=action)
+    _replace(path, changed, action)
     return True
 
 
@@ -176,11 +194,33 @@ def _renamed(value: Any, names: Mapping[str, str], added: list[str]) -> Any:
     return names.get(value, value) if isinstance(value, str) else value
 
 
-def _replace(path: Path, text: str) -> None:
+def _read(path: Path) -> str:
+    """Return the text of a file with its line ends as they are."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        message = f"{path} cannot be read: {reason}."
+        raise ConfigurationError(message, hint="Compare it with one of a new repository.") from error
+
+
+def _line_end(line: str) -> str:
+    return "\r\n" if line.endswith("\r\n") else "\n"
+
+
+def _replace(path: Path, text: str, action: str) -> None:
+    """Replace a file, or what a link leads to."""
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(path.stat().st_mode & 0o777)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(text.encode("utf-8"))
+        temporary.chmod(path.stat().st_mode & 0o777)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        message = f"{path} cannot be written: {error.strerror or error}."
+        raise ConfigurationError(message, hint=action) from error
 
 
 def _parsed(text: str) -> Any:
@@ -229,12 +269,15 @@ def _edited(text: str, component: str, class_name: str | None) -> str | None:
         return None
     indent = re.match(r"\s*", lines[children[0]])[0]  # type: ignore[index]
     entry = _find(lines, component, managers + 1, last, indent)
-    new = [f"{indent}{component}: {class_name}\n"] if class_name is not None else []
+    line = lines[children[-1] if entry is None else entry]
+    comment = re.search(r":\s*(?:'[^']*'|\"[^\"]*\"|[^'\"\s]\S*)(\s+#.*?)\s*$", line) if entry is not None else None
+    kept = comment[1] if comment else ""
+    new = [f"{indent}{component}: {class_name}{kept}{_line_end(line)}"] if class_name is not None else []
     if entry is not None:
         return "".join([*lines[:entry], *new, *lines[_block_end(lines, entry) :]])
     position = children[-1] + 1
     if not lines[position - 1].endswith("\n"):
-        lines[position - 1] += "\n"
+        lines[position - 1] += _line_end(lines[0])
     return "".join([*lines[:position], *new, *lines[position:]])
 
 

@@ -394,6 +394,10 @@ class Database:
         if code == "53100":
             message = f"Cannot {wanted}: the disk of the database is full ({reason})."
             return RegistryStateError(message, hint="Nothing was changed. Make room and run the same command again.")
+        if code == "25006":
+            message = f"Cannot {wanted}: the database can only be read ({reason})."
+            hint = "Connect to the server that is written to, or let an administrator permit writing."
+            return RegistryStateError(message, hint=hint)
         if code == "42501":
             message = f"Cannot {wanted}: {reason}."
             return RegistryStateError(

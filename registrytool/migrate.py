@@ -203,7 +203,7 @@ def apply_migration(
                 if run is not planned:
                     run.hold_writers(connection)
                 if options.step_by_step:
-                    run = run.first_step()
+                    run = run.first_step(len(step_s), total)
                 if target is not None and not reports:
                     back_up(database, target, progress)
                 run.apply(connection)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import (
     AddConstraint,
     CreateColumn,
@@ -24,6 +25,7 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from .errors import RegistryStateError
 from .sqlite_tables import begin_bulk, definition_text, finish_bulk, set_definition, wrong_rows
 from .structure import DIALECTS, Column, ForeignKey, Structure, Table, from_metadata
 
@@ -318,8 +320,14 @@ class Reshape:
         structures = (self.target,) if self.keep_foreign else (self.before, self.target)
         ours = {i.name for t in structures for i in t.tables[name].indexes}
         for stranger, sql in strangers:
-            if stranger not in ours:
+            if stranger in ours:
+                continue
+            try:
                 executor.execute(_sql(sql))
+            except OperationalError as error:
+                message = f"{stranger}, which others made for the table {name}, cannot be made again: {error.orig}."
+                hint = "Drop it first. The registry is as it was before."
+                raise RegistryStateError(message, hint=hint) from error
 
     def _rows(self, name: str) -> sa.Select[Any]:
         """Return the query for the rows of a table that is written again."""

@@ -86,6 +86,10 @@ class Run:
         Is told what happens.
     rows : `~collections.abc.Mapping` [`str`, `int`]
         Estimated numbers of rows, by table.
+    done : `int`
+        How many steps were done before it, each by itself.
+    total : `int` or `None`
+        How many steps there are with those before and after it.
     """
 
     catalog: Catalog
@@ -99,17 +103,19 @@ class Run:
     step_s: list[float] = field(default_factory=list)
     lost_docs: dict[str, str] = field(default_factory=dict)
     committed: list[Callable[[], object]] = field(default_factory=list)
+    done: int = 0
+    total: int | None = None
 
     @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self.inspection.expected.dialect
 
-    def first_step(self) -> Run:
-        """Return a run of the first step alone; drift is repaired before it."""
+    def first_step(self, done: int = 0, total: int | None = None) -> Run:
+        """Return a run of the first step alone, which follows others; drift is repaired before it."""
         steps = self.plan.steps[:1]
         end = self.snapshots[0].state if steps else self.plan.start
-        return replace(self, plan=Plan(self.plan.start, end, steps), step_s=[], lost_docs={})
+        return replace(self, plan=Plan(self.plan.start, end, steps), step_s=[], lost_docs={}, done=done, total=total)
 
     # -- snapshots --------------------------------------------------------
 
@@ -382,8 +388,8 @@ class Run:
 
     def _steps(self, connection: sa.Connection, script: ScriptDirectory, current: _Current) -> Iterator[MigrationStep]:
         before = self.first_snapshot()
-        total = len(self.plan.steps)
-        for number, (planned, after) in enumerate(zip(self.plan.steps, self.snapshots, strict=True), start=1):
+        total = self.total or len(self.plan.steps)
+        for number, (planned, after) in enumerate(zip(self.plan.steps, self.snapshots, strict=True), self.done + 1):
             self.progress.step_started(planned.name, number, total)
             started = time.monotonic()
             current.step = Step(
@@ -574,4 +580,9 @@ def _translated(name: Callable[[], str]) -> Iterator[None]:
         reason = first_line(error)
         if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
             raise
-        raise MigrationError(name(), reason) from error
+        # Views and the like of others, of which only the detail says the name.
+        detail = getattr(getattr(error.orig, "diag", None), "message_detail", None) or ""
+        hint = None
+        if code in ("0A000", "2BP01") and detail:
+            hint = f"Drop what hangs on the table and make it again afterwards: {detail.splitlines()[0].rstrip('.')}."
+        raise MigrationError(name(), reason, hint=hint) from error

@@ -46,6 +46,10 @@ def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dic
     result: dict[str, ComponentVersion | None] = {}
     for target in targets:
         component, equals, version = target.partition("=")
+        if not target or (equals and not version):
+            message = f"The target {target!r} names no version."
+            hint = "It is newest, a Butler release (w_2024_10, 27.0) or component=version."
+            raise ConfigurationError(message, hint=hint)
         if target == "newest":
             for name, present in state.components.items():
                 if name != "obscore-config":

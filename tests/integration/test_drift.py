@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from registrytool.database import Database
 from registrytool.drift import load_drift
-from registrytool.errors import RegistryDriftError, RegistryStateError
+from registrytool.errors import MigrationError, RegistryDriftError, RegistryStateError
 from registrytool.models import Judgement
 from registrytool.verify import repair_registry, verify_registry
 from tests.support.content_states import CATALOG
@@ -269,6 +269,28 @@ def test_what_belongs_to_others_is_noted_and_kept(place: Place) -> None:
     migrate(repository, "dimensions-config=6")
     migrate(repository, "newest")
     assert verify_registry(repository).notes == notes
+    assert verify_registry(repository).differences == ()
+
+
+def test_what_others_hung_on_a_column_that_goes_is_named(place: Place) -> None:
+    repository = make(place, "w_2024_07")
+    if place.dialect == "sqlite":
+        execute(repository, "CREATE INDEX mine ON exposure (group_name)")
+        wanted = (
+            "mine, which others made for the table exposure, cannot be made again: no such column: group_name. "
+            "Drop it first. The registry is as it was before."
+        )
+    else:
+        execute(repository, "CREATE VIEW mine AS SELECT group_id FROM exposure")
+        wanted = (
+            "The step dimensions-config daf_butler 5 -> 6 failed: cannot drop column group_id of table "
+            "registry.exposure because other objects depend on it. The registry is as it was before. Drop what hangs "
+            "on the table and make it again afterwards: view registry.mine depends on column group_id of table "
+            "registry.exposure."
+        )
+    with pytest.raises((MigrationError, RegistryStateError)) as refused:
+        migrate(repository, "dimensions-config=6")
+    assert str(refused.value) == wanted
     assert verify_registry(repository).differences == ()
 
 
