@@ -11,6 +11,7 @@ import pytest
 
 from registrytool.database import Database
 from registrytool.errors import RegistryBusyError
+from registrytool.online.engine import Pace
 from registrytool.online.operation import OnlineOptions, abort_online, migrate_online
 from registrytool.repository import open_repository
 from registrytool.state import LOG_PREFIX, ONLINE_RUN, read_attributes
@@ -154,3 +155,14 @@ def test_a_step_that_cannot_be_undone_without_a_loss_stays_and_is_named(few: Rep
     assert_clean(few)
     with Database.of(few).read() as connection:
         assert ONLINE_RUN not in read_attributes(connection, few.namespace)
+
+
+def test_the_pace_is_kept(few: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("registrytool.online.engine.time.sleep", pauses.append)
+
+    migrate_online(few, OnlineOptions(targets=("datasets=2.0.0",), pace=Pace(batch_rows=100, pause_s=12.5)))
+
+    # 400 datasets: after each full batch; the one after them finds nothing.
+    assert pauses.count(12.5) == 4
+    assert_clean(few)
