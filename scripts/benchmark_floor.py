@@ -236,6 +236,11 @@ def postgresql_switch(connection: sa.Connection, switch: Switch) -> None:
         "SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position), array_agg(is_nullable = 'NO' "
         "ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = 'registry' GROUP BY 1"
     )
+    references = connection.exec_driver_sql(
+        "SELECT conrelid::regclass::text, confrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) "
+        "FROM pg_constraint WHERE contype = 'f' AND connamespace = 'registry'::regnamespace"
+    ).all()
+    written: set[str] = set()
     after: list[str] = []
     last: list[str] = []
     changes: list[list[str]] = []
@@ -243,6 +248,7 @@ def postgresql_switch(connection: sa.Connection, switch: Switch) -> None:
         keys = switch.keys(table, found)
         if not keys and table not in switch.own:
             continue
+        written.add(table)
         definitions = connection.exec_driver_sql(
             "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint "
             f"WHERE conrelid = 'registry.{table}'::regclass ORDER BY contype DESC"
@@ -271,6 +277,12 @@ def postgresql_switch(connection: sa.Connection, switch: Switch) -> None:
                 f'ALTER TABLE "{table}" {not_null}',
             ]
         )
+    # Tables that stay as they are lose their keys to those that are dropped.
+    last.extend(
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} {text}"
+        for table, target, name, text in references
+        if table not in written and target in written
+    )
     for statement in (*(s for statements in changes for s in statements), *after, *last):
         run(statement)
 
