@@ -89,6 +89,11 @@ def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[s
     return [f"{what} must be changed by hand: it must name {item}" for item in changed]
 
 
+def names_manager(path: Path, component: str) -> bool:
+    """Return whether a ``butler.yaml`` names a class that manages a component."""
+    return _class_of(_managers(parse_yaml(path.read_text(encoding="utf-8"))), component) is not None
+
+
 def set_manager(path: Path, component: str, class_name: str | None) -> bool:
     """Set or remove the class that manages a component.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
+    from tests.support.stage import Stage
+
 CLIENT_VARIABLE = "REGISTRYTOOL_TEST_CLIENT"
 
 # marker, the fixture that brings it, the option that leaves such tests out, and how they run
@@ -170,6 +172,31 @@ def run() -> Run:
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return run_command
+
+
+@pytest.fixture(scope="session")
+def stages() -> dict[Dialect, Stage]:
+    """Registries on which commands are tried, by database system; made when they are needed."""
+    return {}
+
+
+@pytest.fixture
+def stage(
+    dialect: Dialect,
+    run: Run,
+    stages: dict[Dialect, Stage],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stage:
+    """Return registries in which each command of maintenance has something to do."""
+    if dialect not in stages:
+        from tests.support.stage import Stage
+
+        server: PostgresServer | None = None
+        if dialect == "postgresql":
+            server = request.getfixturevalue("postgres")
+        stages[dialect] = Stage(tmp_path_factory.mktemp(dialect), dialect, server, run)
+    return stages[dialect]
 
 
 def _left_out(config: pytest.Config) -> Counter[str]:

@@ -124,10 +124,12 @@ def ingest_photodiode(
     with reading(repository, catalog=catalog) as session:
         store = store_of(session)
         matches, skipped = _matches(session, repository, instrument, files, run, unmatched)
+    if not dry_run:
+        # Also where there is nothing to do: a run that was killed after its commit has left its journal.
+        store.recover()
     if dry_run or not matches:
         return PhotodiodeReport(len(matches), skipped, tuple(unmatched), dry_run)
 
-    store.recover()
     taken = store.taken(match.path for match in matches)
     with tempfile.TemporaryDirectory() as folder:
         placed: dict[int, Placed] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from registrytool.butler_yaml import names_manager, set_manager
 from registrytool.errors import RegistryStateError
 from registrytool.migrate import MigrateOptions, apply_migration, plan_migration
 from registrytool.models import _Model
@@ -76,7 +77,8 @@ def enable_obscore(
 ) -> MigrationReport:
     """Make the live ObsCore table of a registry; this is the migration step to ``obscore`` 0.0.1.
 
-    The table is empty: Butlers add a row for each dataset that they store from then on.
+    The table is empty: Butlers add a row for each dataset that they store from then on.  If an earlier run was killed
+    between its commit and ``butler.yaml``, that is made good.
 
     Parameters
     ----------
@@ -113,10 +115,18 @@ def enable_obscore(
 
     catalog = catalog or Versions()
     with reading(repository, catalog=catalog) as session:
-        if session.state.get("obscore") is not None:
+        present = session.state.get("obscore")
+    target = f"obscore={catalog.newest('obscore', 'ObsCoreLiveTableManager').version}"
+    if present is not None:
+        path = repository.config_file
+        if path is None or names_manager(path, "obscore"):
             message = f"The registry of {repository.name} has an ObsCore table already."
             raise RegistryStateError(message, hint="'registrytool obscore configure' gives it another configuration.")
-    target = f"obscore={catalog.newest('obscore', 'ObsCoreLiveTableManager').version}"
+        if not dry_run:
+            set_manager(path, "obscore", catalog.configured_class("obscore", present.implementation))
+        report = _migrated(repository, MigrateOptions((target,), backup=False), catalog, progress, dry_run=dry_run)
+        warning = "the table was there, and butler.yaml did not name its manager"
+        return replace(report, warnings=(*report.warnings, warning))
     options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, backup=backup, backup_to=backup_to)
     return _migrated(repository, options, catalog, progress, dry_run=dry_run)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from registrytool.maintain.session import reading
-from tests.support.commands import AGAINST_THE_CLIENT, EXAMPLES, commands, example, prepare
+from tests.support.commands import AGAINST_THE_CLIENT, EXAMPLES, INSTRUMENTS, commands, example, prepare
 from tests.support.registries import make
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_each_command_has_an_example() -> None:
 
 
 def test_each_command_is_measured_by_the_client() -> None:
-    assert set(AGAINST_THE_CLIENT) == set(COMMANDS)
+    assert set(AGAINST_THE_CLIENT) == {name for name, c in COMMANDS.items() if c.path[0] not in INSTRUMENTS}
     for name, test in AGAINST_THE_CLIENT.items():
         module, _, function = test.partition("::")
         tree = ast.parse((CLIENT / f"{module}.py").read_text(encoding="utf-8"))
@@ -64,7 +64,10 @@ def test_examples_work_and_dry_runs_change_nothing(place: Place, run: Run) -> No
         if "obscore" in name and name != "obscore enable":
             assert "has no ObsCore table" in done.stderr
             continue
+        if name in ("instrument universe", "instrument export"):
+            continue  # They write a file.
         assert done.exit_code in ((0,) if command.changes else (0, 4)), (words, done.stderr)
         assert ('"dry_run": true' in done.stdout) == command.changes, (name, done.stdout)
-        assert '"registry": ' in done.stdout, name
+        if command.path[0] not in INSTRUMENTS:
+            assert '"registry": ' in done.stdout, name
     assert everything(repository) == before

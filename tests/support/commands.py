@@ -5,29 +5,40 @@ A command that is missing here fails ``tests/cli/test_every_command.py``.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import typer.main
 
 from registrytool.cli import app
+from registrytool.instruments.definition import load_definition
+from registrytool.instruments.ingest import IngestOptions, ingest_raws
+from registrytool.instruments.placement import Transfer
+from registrytool.instruments.register import register_instruments
+from registrytool.instruments.skymap import load_skymap, register_skymap
+from registrytool.maintain.associations import associate
 from registrytool.maintain.calibrations import certify
 from registrytool.maintain.chains import ChainEdit, ChainMode, edit_chain
 from registrytool.maintain.collection_changes import create_collection
 from registrytool.maintain.collections import CollectionType
+from registrytool.maintain.dataset_types import ensure_dataset_type
 from registrytool.maintain.datastore import store_records
 from registrytool.maintain.find import Query
+from registrytool.maintain.prune import Mode, prune
 from registrytool.maintain.session import change
 from registrytool.maintain.timespans import Timespan
+from tests.support import raws
 from tests.support.maintain_states import INSTRUMENT, RUN, add, bias, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from registrytool.repository import Repository
 
-GROUPS = ("collection", "dataset-type", "dataset", "calibration", "record", "attributes", "obscore")
+#: Groups of commands that bring in what was observed.
+INSTRUMENTS = ("raw", "visit", "photodiode", "instrument", "skymap")
+GROUPS = ("collection", "dataset-type", "dataset", "calibration", "record", "attributes", "obscore", *INSTRUMENTS)
 #: What every command takes, and what is tried elsewhere.
 _SHARED = ("context", "repo", "db", "namespace", "content", "output", "dry_run", "yes", "help")
 DATASETS = 6
@@ -47,16 +58,20 @@ class Command:
         How a parameter is called on the command line; nothing for arguments.
     flags, lists : `frozenset` [`str`]
         Parameters that take no value, and those that take several.
-    changes, asks : `bool`
-        Whether it changes something, and whether it asks.
+    parameters : `frozenset` [`str`]
+        All parameters, those that commands share included.
     """
 
     path: tuple[str, ...]
     texts: tuple[str, ...]
     options: Mapping[str, str | None]
     flags: frozenset[str]
-    changes: bool
-    asks: bool
+    parameters: frozenset[str]
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return "dry_run" in self.parameters
 
     @property
     def name(self) -> str:
@@ -65,7 +80,7 @@ class Command:
 
     def words(self, place: str, values: Mapping[str, Any]) -> list[str]:
         """Return a command line."""
-        arguments, options = [place], []
+        arguments, options = [place] if "repo" in self.parameters else [], []
         for name, option in self.options.items():
             if name not in values:
                 continue
@@ -77,7 +92,7 @@ class Command:
                 options.append(option)
             else:
                 options += [f"{option}={one}" for one in each]
-        yes = ["--yes"] if self.asks else []
+        yes = ["--yes"] if "yes" in self.parameters else []
         return [*self.path, *yes, *options, "--", *map(str, arguments)]
 
 
@@ -93,12 +108,12 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[Command]:
         for name, member in command.commands.items():
             yield from _commands(member, (*path, name))
         return
-    kinds = {n: p.annotation for n, p in inspect.signature(command.callback).parameters.items()}
+    kinds = get_type_hints(command.callback, include_extras=True)
     own = {p.name: p for p in command.params if p.name not in _SHARED}
     flags = frozenset(n for n in own if get_args(kinds[n])[:1] == (bool,))
     texts = tuple(n for n in own if n not in flags and ("str" in repr(kinds[n]) or "Path" in repr(kinds[n])))
     names = {n: p.opts[0] if p.param_type_name == "option" else None for n, p in own.items()}
-    yield Command(path, texts, names, flags, "dry_run" in kinds, "yes" in kinds)
+    yield Command(path, texts, names, flags, frozenset(kinds))
 
 
 #: By command: values of parameters with which it has something to do in a repository that `prepare` has filled.
@@ -170,10 +185,33 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "attributes get": {"name": "config:dimensions.json"},
     "attributes set": {"name": "observatory.contact", "value": "it's"},
     "obscore enable": {"config": "{folder}/obscore.yaml", "no_backup": True},
-    "obscore configure": {"config": "{folder}/obscore.yaml", "no_backup": True},
+    "obscore configure": {"config": "{folder}/obscore2.yaml", "no_backup": True},
     "obscore check": {},
     "obscore rebuild": {},
+    "raw ingest": {
+        "files": ["{folder}/raw4.fits", "{folder}/raw6.fits"],
+        "transfer": "copy",
+        "existing": "skip",
+        "processes": "1",
+        "visits": True,
+    },
+    "visit define": {"instrument": "HSC", "where": "exposure = 2"},
+    "photodiode ingest": {"instrument": "HSC", "files": ["{folder}/Photodiode_20130617_2.txt"]},
+    "instrument list": {},
+    "instrument show": {"instrument": "{folder}/toy.yaml"},
+    "instrument universe": {"instrument": "PFS"},
+    "instrument validate": {"files": ["{folder}/toy.yaml"]},
+    "instrument register": {"instruments": ["{folder}/other.yaml"]},
+    "instrument update": {"instruments": ["{folder}/changed.yaml"]},
+    "instrument diff": {"instruments": ["{folder}/changed.yaml"]},
+    "instrument export": {"name": "Toy"},
+    "instrument remove": {"name": "Toy"},
+    "skymap register": {"skymap": "{folder}/small.yaml"},
+    "skymap list": {},
+    "skymap remove": {"name": "old"},
 }
+#: Commands that have nothing to do before another one has run, and which one.
+AFTER = {f"obscore {name}": "obscore enable" for name in ("configure", "check", "rebuild")}
 
 _READ = "test_reading_client::test_what_is_shown_is_what_the_client_sees"
 _CHANGED = "test_collections::test_commands_do_what_the_client_does"
@@ -243,11 +281,43 @@ facility_name: "it's"
 dataset_types:
   bias: {dataproduct_type: image, calib_level: 1, obs_id_fmt: "{detector}"}
 """
+TOY = """
+format_version: 1
+name: Toy
+class_name: lsst.obs.toy.Toy
+visit_max: 1000
+exposure_max: 1000
+detector_max: 10
+visit_systems: [one-to-one]
+default_visit_system: one-to-one
+raw: {dataset_type: raw, dimensions: [instrument, detector, exposure], storage_class: Exposure, formatter: f}
+runs: {raw: Toy/raw/all}
+filters:
+  - {physical_filter: r2, band: r}
+detectors:
+  - {id: 1, full_name: R_1, purpose: SCIENCE}
+"""
+SKYMAP = """
+format_version: 1
+name: small
+discrete:
+  - {ra_deg: 10, dec_deg: -5, radius_deg: 0.1}
+pixel_scale_arcsec: 0.5
+tract_overlap_deg: 0
+patch_inner_dimensions: [500, 500]
+patch_border: 10
+"""
+
+
+def given(repository: Repository) -> Path:
+    """Return the folder of the files that examples name."""
+    assert repository.root is not None
+    return repository.root.parent / "given"
 
 
 def example(name: str, repository: Repository, identifier: object) -> dict[str, Any]:
     """Return the values of a command for a repository."""
-    words = {"id": str(identifier), "folder": str(repository.root), "repo": str(repository.root)}
+    words = {"id": str(identifier), "folder": str(given(repository)), "repo": str(repository.root)}
 
     def fill_in(value: Any) -> Any:
         if isinstance(value, list):
@@ -259,26 +329,53 @@ def example(name: str, repository: Repository, identifier: object) -> dict[str, 
 
 def prepare(repository: Repository) -> Sequence[Any]:
     """Fill a new repository, and return the identifiers of its datasets."""
-    assert repository.root is not None
     fill(repository)
-    ids = add(repository, "bias", RUN, bias(*range(DATASETS)))
-    rows = []
-    for i, identifier in enumerate(ids):
-        path = repository.root / f"ü {i}%41.yaml"
-        path.write_text("a: 1", encoding="utf-8")
-        rows.append({"dataset_id": identifier, "path": path.name, "formatter": "f", "storage_class": "s"})
-    change(repository, "store", lambda s: store_records(s, rows))
+    ids = _store(repository, "bias", RUN, bias(*range(DATASETS)))
     certify(repository, "calib", "bias", Query(("bias",), (RUN,)), Timespan.of(1_704_067_237 * 10**9, None))
     for name in ("chain", "outer"):
         create_collection(repository, name, CollectionType.CHAINED)
     create_collection(repository, "other tags", CollectionType.TAGGED)
     edit_chain(repository, ChainEdit("chain", ChainMode.SET, (RUN, "tagged")))
     edit_chain(repository, ChainEdit("outer", ChainMode.SET, ("chain",)))
-    from registrytool.maintain.associations import associate
-
     associate(repository, "other tags", Query(("bias",), (RUN,)))
-    (repository.root / "obscore.yaml").write_text(OBSCORE, encoding="utf-8")
-    (repository.root / "detector.csv").write_text(
-        f"instrument,id,full_name\n{INSTRUMENT},77,imported\n", encoding="utf-8"
-    )
+    change(repository, "make a type", lambda s: ensure_dataset_type(s, "spare", ["instrument"], "StructuredDataDict"))
+    _store(repository, "spare", "u/spare", [{"instrument": INSTRUMENT}])
+    prune(repository, Query(("spare",)), Mode.UNSTORE)
+    _prepare_files(repository)
     return ids
+
+
+def _store(repository: Repository, dataset_type: str, run: str, data_ids: list[dict[str, Any]]) -> list[Any]:
+    """Add datasets with files."""
+    assert repository.root is not None
+    ids, rows = add(repository, dataset_type, run, data_ids), []
+    for i, identifier in enumerate(ids):
+        path = repository.root / f"ü {dataset_type} {i}%41.yaml"
+        path.write_text("a: 1", encoding="utf-8")
+        rows.append({"dataset_id": identifier, "path": path.name, "formatter": "f", "storage_class": "s"})
+    change(repository, "store", lambda s: store_records(s, rows))
+    return ids
+
+
+def _prepare_files(repository: Repository) -> None:
+    """Write the files that examples name, and add what they have to do with."""
+    folder = given(repository)
+    folder.mkdir()
+    texts = {
+        "obscore.yaml": OBSCORE,
+        "obscore2.yaml": OBSCORE.replace("version: 1", "version: 2").replace("it's", "that's"),
+        "detector.csv": f"instrument,id,full_name\n{INSTRUMENT},77,imported\n",
+        "toy.yaml": TOY,
+        "other.yaml": TOY.replace("Toy", "Other"),
+        "changed.yaml": TOY.replace("band: r", "band: i"),
+        "small.yaml": SKYMAP,
+        "old.yaml": SKYMAP.replace("small", "old").replace("-5", "5"),
+        "Photodiode_20130617_2.txt": "0.0 1e-9\n0.1 2e-9\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    raws.register(repository, raws.cameras()[0])
+    files = {number: raws.hsc(folder / f"raw{number}.fits", number) for number in (2, 4, 6)}
+    ingest_raws(repository, [str(files[2])], IngestOptions(transfer=Transfer.COPY, processes=1))
+    register_instruments(repository, [load_definition(folder / "toy.yaml")])
+    register_skymap(repository, load_skymap(folder / "old.yaml"))
