@@ -11,7 +11,7 @@ from ._options import ContentFolder, OutputFormat
 from ._output import answer, say
 
 if TYPE_CHECKING:
-    from registrytool.scaffold import Scaffold
+    from registrytool.scaffold.request import Scaffold
 
 app = typer.Typer(no_args_is_help=True, help="Write new versions and their migration steps.")
 
@@ -55,7 +55,7 @@ def new(
     in.  For managers, finish the schema file first and run the same command again: it then writes the step.
     """
     from registrytool.config import Content
-    from registrytool.scaffold import new_revision
+    from registrytool.scaffold.request import new_revision
 
     found = Content.find(content)
     made = new_revision(

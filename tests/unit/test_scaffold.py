@@ -16,12 +16,12 @@ from registrytool.errors import ConfigurationError
 from registrytool.history import History
 from registrytool.models import ComponentVersion
 from registrytool.naming import revision_id
-from registrytool.scaffold import new_revision
+from registrytool.scaffold.request import new_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from registrytool.scaffold import Scaffold
+    from registrytool.scaffold.request import Scaffold
     from tests.support.places import Run
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from registrytool.check.model import Finding
-from registrytool.scaffold import MARK, SENTENCE
+from registrytool.scaffold.marks import MARK, SENTENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
