@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from registrytool.maintain.attributes import get_attribute
+from registrytool.maintain.obscore_table import rebuild_obscore
 from registrytool.maintain.session import Session, change, reading
 from registrytool.state import write_attribute
+from registrytool.verify import verify_registry
 from tests.support.client_fill import OBSCORE_CONFIG
 from tests.support.equivalence import meaning, repository_of, row_differences, tables_of
+from tests.support.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from tests.client.conftest import Client
     from tests.support.equivalence import MakeTwins, Twins
-    from tests.support.places import Place
+    from tests.support.postgres import PostgresServer
 
 TABLE = "obscore_live"
 CONFIG = "config:obscore.json"
@@ -171,3 +178,24 @@ answer = Config.model_validate_json(text).model_dump(mode="json")
 """,
     ):
         assert two.client_in_ours(program) == wanted.client(program)
+
+
+@pytest.mark.postgresql
+def test_columns_of_pgsphere_are_those_of_the_client(postgres: PostgresServer, client: Client, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if not connection.scalar(sa.text("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_sphere'")):
+            pytest.skip("the PostgreSQL server has no extension pg_sphere (Debian: postgresql-15-pgsphere)")
+        connection.execute(sa.text("CREATE EXTENSION pg_sphere"))
+    engine.dispose()
+    place = Place("postgresql", url, "sky", tmp_path / "repo")
+    client.make(place, "--obscore", "--pgsphere")
+    repository = repository_of(place)
+    assert [str(d) for d in verify_registry(repository).differences] == []
+    before = tables_of(place)[TABLE]
+    assert {"s_ra", "on the sky", "pgsphere_region"} <= set(before.columns)
+    in_registry(place, lambda session: session.execute(session.table(TABLE).delete()))
+    report = rebuild_obscore(repository)
+    assert report.inserted == len(before.rows) > 100
+    assert Counter(map(repr, tables_of(place)[TABLE].rows)) == Counter(map(repr, before.rows))

@@ -510,7 +510,7 @@ def make_repository(options: argparse.Namespace) -> None:
     if options.obscore:
         config["registry", "managers", "obscore"] = {
             "cls": "lsst.daf.butler.registry.obscore.ObsCoreLiveTableManager",
-            "config": OBSCORE_CONFIG,
+            "config": OBSCORE_CONFIG | ({"spatial_plugins": PGSPHERE} if options.pgsphere else {}),
         }
     # Without forceConfigRoot=False the client would overwrite registry.db.
     butler.Butler.makeRepo(options.repo, config=config, dimensionConfig=options.universe, forceConfigRoot=False)
@@ -548,6 +548,13 @@ OBSCORE_CONFIG: dict[str, Any] = {
     },
     "indices": {"by_instrument": "instrument_name", "by_visit": ["lsst_visit", "lsst_detector"]},
     "spectral_ranges": {"g": [402.0e-9, 552.0e-9], "r": [552.0e-9, 691.0e-9], "u": [None, None]},
+}
+
+PGSPHERE = {
+    "sphere": {
+        "cls": "lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin",
+        "config": {"position_column": "on the sky"},
+    }
 }
 
 
@@ -939,6 +946,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--datasets-version", help="for example 1.0.0; default: the client's")
     parser.add_argument("--datasets", type=int, default=0, metavar="N", help="add N unstored datasets")
     parser.add_argument("--obscore", action="store_true", help="with a live ObsCore table")
+    parser.add_argument("--pgsphere", action="store_true", help="the ObsCore table has columns of pgSphere")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name-key", action="store_true", help="collections keyed by name")
     options = parser.parse_args(arguments)

@@ -79,18 +79,16 @@ def tables(registry: Builder, config: Mapping[str, Any]) -> None:
     for name, value in extra.items():
         columns.setdefault(name, _extra_type(registry, value))
     indexes: list[IndexSpec] = []
-    # Clients use the default plugin when the configuration names none.
-    plugins = config.get("spatial_plugins") or {"default": {}}
-    for plugin in plugins.values():
+    # Clients of all ages use the default plugin, too, whatever the configuration names.
+    for name, kind in _DEFAULT_PLUGIN:
+        columns[name] = kind()
+    for plugin in (config.get("spatial_plugins") or {}).values():
         if "pgsphere" in str(plugin.get("cls", "")).lower():
             settings = plugin.get("config") or {}
             region = settings.get("region_column") or "pgsphere_region"
             position = settings.get("position_column") or "pgsphere_position"
             columns[region], columns[position] = _Spherical("spoly"), _Spherical("spoint")
             indexes.extend(registry.index(name, method="gist") for name in (region, position))
-        else:
-            for name, kind in _DEFAULT_PLUGIN:
-                columns[name] = kind()
     for wanted in (config.get("indices") or {}).values():
         names = [wanted] if isinstance(wanted, str) else list(wanted)
         indexes.append(registry.index(*names))
