@@ -16,6 +16,7 @@ from .collections import (
     Collection,
     CollectionType,
     check_collection_name,
+    check_documentation,
     ensure_collection,
     find_collection,
     load_collections,
@@ -71,6 +72,7 @@ def plan_create(session: Session, name: str, type: CollectionType, *, doc: str |
         There is one of that name with another type or documentation, or it cannot be a name.
     """
     check_collection_name(name)
+    check_documentation(session, doc)
     found = find_collection(session, name)
     where = session.repository.name
     if found is None:
@@ -143,6 +145,7 @@ def plan_document(session: Session, name: str, doc: str | None) -> CollectionRep
         There is no such collection.
     """
     found = load_collections(session).require(name)
+    check_documentation(session, doc)
     return CollectionReport(
         session.repository.name, name, found.type.name, changed=(found.doc or None) != (doc or None), doc=doc or None
     )
@@ -179,7 +182,7 @@ def document_collection(
 
     def work(session: Session, *, act: bool) -> CollectionReport:
         report = plan_document(session, name, doc)
-        if act:
+        if act and report.changed:
             table = session.table("collection")
             session.execute(sa.update(table).where(table.c.name == name).values(doc=doc or None))
         return report

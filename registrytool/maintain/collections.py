@@ -206,7 +206,7 @@ def load_collections(session: Session) -> Collections:
     """
     table, chain = session.table("collection"), session.table("collection_chain")
     key = table.c[session.collection_key]
-    rows = session.rows(sa.select(key.label("key"), table.c.name, table.c.type, table.c.doc))
+    rows = session.rows(sa.select(key.label("key"), table.c.name, table.c.type, _documentation(session)))
     names = {row.key: row.name for row in rows}
     children: dict[Any, list[str]] = {}
     for row in session.rows(sa.select(chain.c.parent, chain.c.child).order_by(chain.c.parent, chain.c.position)):
@@ -224,9 +224,30 @@ def find_collection(session: Session, name: str) -> Collection | None:
     """Return a collection without its children, or `None` if there is none of that name."""
     table = session.table("collection")
     key = table.c[session.collection_key]
-    query = sa.select(key.label("key"), table.c.name, table.c.type, table.c.doc).where(table.c.name == name)
+    query = sa.select(key.label("key"), table.c.name, table.c.type, _documentation(session)).where(table.c.name == name)
     row = next(iter(session.rows(query)), None)
     return None if row is None else Collection(row.key, row.name, CollectionType(row.type), row.doc)
+
+
+def _documentation(session: Session) -> sa.ColumnElement[Any]:
+    return session.table("collection").c.doc if session.has_documentation else sa.null().label("doc")
+
+
+def check_documentation(session: Session, doc: str | None) -> None:
+    """Check that a collection can have some documentation, if any is wanted.
+
+    Raises
+    ------
+    RegistryStateError
+        Collections of this registry have none.
+    """
+    if doc and not session.has_documentation:
+        version = session.state["collections"].version
+        message = (
+            f"The collections of {session.repository.name} are of version {version}, which has no place for "
+            "documentation."
+        )
+        raise RegistryStateError(message, hint="Leave it out, or migrate the registry before.")
 
 
 def check_collection_name(name: str) -> None:
@@ -271,7 +292,10 @@ def ensure_collection(session: Session, name: str, type: CollectionType, *, doc:
     found = find_collection(session, name)
     if found is None:
         check_collection_name(name)
-        row: dict[str, Any] = {"name": name, "type": int(type), "doc": doc or None}
+        check_documentation(session, doc)
+        row: dict[str, Any] = {"name": name, "type": int(type)}
+        if doc:
+            row["doc"] = doc
         if not session.by_name:
             (row["collection_id"],) = session.new_ids("collection", "collection_id", 1)
         # Somebody else can have been faster; then this waits for him, and makes nothing.

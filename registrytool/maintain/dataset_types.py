@@ -67,7 +67,16 @@ def load_dataset_types(session: Session) -> Mapping[str, DatasetType]:
     -------
     dataset_types : `~collections.abc.Mapping` [`str`, `DatasetType`]
         The dataset types, by name and in alphabetical order.
+
+    Raises
+    ------
+    RegistryStateError
+        The registry is from before week 2020.46 and keeps the dimensions of dataset types in another form.
     """
+    if not session.has_table("dimension_graph_definition"):
+        name, version = session.repository.name, session.state["datasets"].version
+        message = f"The datasets of {name} are of version {version}, and dataset types can be read from 1.0.0 on."
+        raise RegistryStateError(message, hint="Migrate the registry before.")
     table, group = session.table("dataset_type"), session.table("dimension_graph_definition")
     members: dict[int, list[str]] = {}
     for row in session.rows(sa.select(group.c.dimension_graph_id, group.c.dimension_name)):

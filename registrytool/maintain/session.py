@@ -182,6 +182,11 @@ class Session:
         return "name" if self.by_name else "collection_id"
 
     @property
+    def has_documentation(self) -> bool:
+        """Whether collections have documentation: before version 2.0.0 they had none."""
+        return "doc" in self.table("collection").c
+
+    @property
     def by_name(self) -> bool:
         """Whether collections are keyed by their names instead of by numbers."""
         return self.state["collections"].implementation == "NameKeyCollectionManager"

@@ -56,6 +56,7 @@ STATES = {
     "names": (NAMES,),
     "old": ("attributes=1.0.0", INTEGERS, "datastores=0.2.0", "dimensions=6.0.0", "dimensions-config=0"),
     "oldest": (NAMES, INTEGERS, "datastores=0.2.0", "dimensions=6.0.0", "dimensions-config=0"),
+    "2020": ("w_2020_45",),
 }
 ODD = 'u/o\'neill "%s" :x ü *'
 
@@ -66,7 +67,7 @@ def prepare(repository: Repository, number: int = 5) -> None:
     """Make runs with some datasets, a tagged collection and chains."""
     for name in ("run/a", "run/b"):
         create_collection(repository, name, CollectionType.RUN)
-    create_collection(repository, ODD, CollectionType.TAGGED, doc="tags")
+    create_collection(repository, ODD, CollectionType.TAGGED)
     for name in ("inner", "outer"):
         create_collection(repository, name, CollectionType.CHAINED)
     edit_chain(repository, ChainEdit("inner", ChainMode.SET, ("run/a", ODD)))
@@ -103,12 +104,13 @@ def test_every_change_works_on_each_state(at: tuple[str, ...], place: Place) -> 
     rename_collection(repository, ODD, "tags")
     rename_collection(repository, "run/a", "run/'c' %")
     rename_collection(repository, "outer", "top")
-    document_collection(repository, "top", "it's all")
+    doc = None if at == STATES["2020"] else "it's all"
+    document_collection(repository, "top", doc)
     with reading(repository) as session:
         found = {info.name: info for info in list_collections(session, counts=True)}
         assert found["tags"].counts == {"bias": 4}
         assert found["run/'c' %"].counts == found["run/b"].counts == {"bias": 5}
-        assert (found["top"].children, found["top"].doc) == (("inner", "run/b"), "it's all")
+        assert (found["top"].children, found["top"].doc) == (("inner", "run/b"), doc)
         assert found["inner"].children == ("run/'c' %", "tags")
         assert found["tags"].parents == ("inner",)
         details = show_collection(session, "tags")
@@ -134,6 +136,36 @@ def test_every_change_works_on_each_state(at: tuple[str, ...], place: Place) -> 
         dataset = session.table("dataset")
         assert session.scalar(sa.select(sa.func.count()).select_from(dataset)) == 0
     assert_clean(repository)
+
+
+def test_documentation_is_refused_where_it_has_no_place(place: Place) -> None:
+    repository = make(place, "w_2020_45")
+    create_collection(repository, "run", CollectionType.RUN)
+    message = (
+        f"The collections of {repository.name} are of version 1.0.0, which has no place for documentation. "
+        "Leave it out, or migrate the registry before."
+    )
+    with pytest.raises(RegistryStateError) as caught:
+        create_collection(repository, "tagged", CollectionType.TAGGED, doc="a doc")
+    assert str(caught.value) == message
+    with pytest.raises(RegistryStateError) as caught:
+        document_collection(repository, "run", "a doc")
+    assert str(caught.value) == message
+    with reading(repository) as session:
+        assert [(c.name, c.doc) for c in load_collections(session).values()] == [("run", None)]
+
+
+def test_dataset_types_of_encoded_dimensions_are_refused_in_a_sentence(place: Place) -> None:
+    repository = make(place, "w_2020_40")
+    create_collection(repository, "run", CollectionType.RUN)
+    with reading(repository) as session:
+        assert [info.name for info in list_collections(session)] == ["run"]
+        with pytest.raises(RegistryStateError) as caught:
+            load_dataset_types(session)
+    assert str(caught.value) == (
+        f"The datasets of {repository.name} are of version 0.3.0, and dataset types can be read from 1.0.0 on. "
+        "Migrate the registry before."
+    )
 
 
 def several(place: Place) -> list[Repository]:
