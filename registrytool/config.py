@@ -51,7 +51,12 @@ class Content:
         """
         candidates = [folder] if folder is not None else [_PACKAGE / "_content", _PACKAGE.parent]
         for root in candidates:
-            if (root / "schemas").is_dir() and (root / "alembic").is_dir():
+            try:
+                found = (root / "schemas").is_dir() and (root / "alembic").is_dir()
+            except OSError as error:
+                message = f"Cannot look for the content in {root}: {error.strerror}."
+                raise ConfigurationError(message) from error
+            if found:
                 stands_alone = folder is None or (root / "schemas" / "implementations.yaml").exists()
                 return cls(root.resolve(), None if stands_alone else cls.find())
         message = f"There are no folders schemas/ and alembic/ in {candidates[-1]}."

@@ -55,6 +55,11 @@ class NewValues:
     sources: Sources
 
 
+def computes_rows(name: str | None) -> bool:
+    """Return whether a preparation changes rows; some only refuse those that cannot be."""
+    return name is not None and name not in _CHECKS
+
+
 def prepare_repair(differences: Iterable[Difference], repair: Repair) -> NewValues:
     """Mend the data that keeps known drift from being repaired.
 
@@ -163,3 +168,5 @@ _PREPARATIONS: Mapping[str, Callable[[list[Difference], Repair], NewValues]] = {
     "collection_names": _collection_names,
     "integer_identifiers": _integer_identifiers,
 }
+
+_CHECKS = frozenset({"collection_names"})

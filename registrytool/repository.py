@@ -110,7 +110,7 @@ def open_repository(name: str, *, db: str | None = None, namespace: str | None =
         raise RegistryNotFoundError(message, hint="'registrytool create' makes a new one.")
     config = _read_config(config_file)
     registry = _mapping(config.get("registry", {}), config_file, "registry")
-    text = db or _db_text(registry, config, config_file)
+    text = _db_text(registry, config, config_file) if db is None else db
     root = _root(config, config_file)
     url = _parse_url(text, root)
     if db is None:
@@ -125,7 +125,7 @@ def open_repository(name: str, *, db: str | None = None, namespace: str | None =
 def _checked(repository: Repository, namespace: str | None) -> Repository:
     """Refuse a namespace that was named on purpose where there is none."""
     if namespace is not None and repository.dialect == "sqlite":
-        message = f"The registry of {repository.name} is in SQLite, which has no namespace {namespace}."
+        message = f"The registry of {repository.name} is in SQLite, which has no namespace {hide_passwords(namespace)}."
         raise ConfigurationError(message, hint="Leave --namespace out.")
     return repository
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registrytool.errors import PlanError
+from registrytool.repairs import computes_rows
 
 from .derive import CapturedStep, Effects, derive
 from .record import REPAIR
@@ -37,7 +38,8 @@ def refuse_obstacles(run: Run) -> None:
     """
     refusals = {name: why for name, why in online_obstacles(run).items() if why}
     kinds = run.catalog.drift
-    prepared = sorted({d.drift for d in run.inspection.differences if d.drift and kinds[d.drift].prepare})
+    drift = {d.drift for d in run.inspection.differences if d.drift}
+    prepared = sorted(name for name in drift if computes_rows(kinds[name].prepare))
     if prepared:
         refusals = {REPAIR: tuple(f"{name} needs rows that must be computed first" for name in prepared), **refusals}
     if refusals:

@@ -85,6 +85,26 @@ def test_a_repository_that_does_not_exist_is_refused(command: tuple[str, ...], r
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--db", "", "'' is not the URL of a database. It looks like sqlite:///PATH or postgresql://HOST/DATABASE."),
+        (
+            "--namespace",
+            "postgresql://me:secret@host/x",
+            (
+                "The registry of repo is in SQLite, which has no namespace postgresql://me:***@host/x. "
+                "Leave --namespace out."
+            ),
+        ),
+        ("--content", "a" * 300, f"Cannot look for the content in {'a' * 300}: File name too long."),
+    ],
+)
+def test_values_that_cannot_be_are_refused_without_passwords(option: str, value: str, said: str, run: Run) -> None:
+    assert run("create", "repo").exit_code == 0
+    assert run("status", "repo", option, value) == (2, "", f"Error: {said}\n")
+
+
 def test_a_folder_that_is_no_repository_is_refused(run: Run) -> None:
     Path("folder").mkdir()
 
