@@ -19,7 +19,7 @@ from tests.support.stage import COMMANDS
 if TYPE_CHECKING:
     from tests.support.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("dialect", ["sqlite"])]
+pytestmark = pytest.mark.slow
 
 #: How many moments are tried for a command, beside those after its commits.
 KILLS = int(os.environ.get("REGISTRYTOOL_KILLS", "1"))

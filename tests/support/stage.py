@@ -110,7 +110,7 @@ class Stage:
             self._server.drop_database(self.place.url)
         self.place = replace(self.place, url=self._server.new_database(place.url))
         config = self.place.folder / "butler.yaml"
-        old, new = (str(sa.make_url(u).database) for u in (self._starts[None][1].url, self.place.url))
+        old, new = (str(sa.make_url(u).database) for u in (place.url, self.place.url))
         config.write_text(config.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
     @property
@@ -168,8 +168,9 @@ class Stage:
             if place.namespace is not None:
                 name = sa.text("SELECT oid FROM pg_namespace WHERE nspname = :name")
                 values = {"schema": connection.scalar(name, {"name": place.namespace})}
-            # Tables of dataset types are numbered, and numbers of transactions that came to nothing are left out.
-            return Counter(re.sub(r"\d{8}", "N", str(row)) for row in connection.execute(query, values))
+            # Tables of dataset types are numbered, and long names of indexes have a digest of that; numbers of
+            # transactions that came to nothing are left out.
+            return Counter(re.sub(r"(?<=_)[0-9a-f]{8}", "N", str(row)) for row in connection.execute(query, values))
 
     def assert_consistent(self, *, files: bool) -> None:
         """Check that nothing is half done; with files, that none is left over either."""
