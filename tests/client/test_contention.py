@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ SUPPORT = Path(__file__).parents[1] / "support"
 #: Those that are clients; the others are registrytool.
 CLIENTS = (2, 5)
 MANY = 8
+#: How many changes each of them makes when all do everything at once.
+STRIFE = int(os.environ.get("REGISTRYTOOL_STRIFE", "8"))
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,11 @@ def strive(repository: Repository, client_python: Path, kind: str, rounds: int) 
             else [sys.executable, SUPPORT / "contend.py"]
         )
         words += [folder, kind, number, rounds]
-        environment = {"PGPASSWORD": str(repository.url.password), "PYTHONPATH": str(SUPPORT.parents[1])}
+        environment = {
+            "PGPASSWORD": str(repository.url.password),
+            "PYTHONPATH": str(SUPPORT.parents[1]),
+            "REGISTRYTOOL_STRIFE_SEED": os.environ.get("REGISTRYTOOL_STRIFE_SEED", "1"),
+        }
         processes.append(subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True, env=environment))
     deadline = time.monotonic() + 120
     while not all((folder / f"ready{number}").exists() for number in range(MANY)):
@@ -93,7 +100,9 @@ def strive(repository: Repository, client_python: Path, kind: str, rounds: int) 
         assert all(p.poll() in (None, 0) for p in processes), "one of them ended before it began"
         time.sleep(0.05)
     (folder / "go").touch()
-    results = [Result(**json.loads(p.communicate(timeout=300)[0])) for p in processes]
+    results = [Result(**json.loads(p.communicate(timeout=900)[0])) for p in processes]
+    for file in ("go", *(f"ready{number}" for number in range(MANY))):
+        (folder / file).unlink()
     assert [r.failed for r in results] == [[]] * MANY
     return results
 
@@ -170,4 +179,18 @@ def test_insertion_and_removal_in_one_run_leave_no_orphan(repository: Repository
         dataset, tags = session.table("dataset"), session.table("dataset_tags_00000001")
         untagged = ~sa.exists().where(tags.c.dataset_id == dataset.c.id)
         assert session.rows(sa.select(dataset.c.id).where(untagged)) == []
+    assert_clean(repository)
+
+
+def test_everything_at_once_leaves_nothing_half_done(repository: Repository, client_python: Path) -> None:
+    results = strive(repository, client_python, "mix", STRIFE)
+
+    done = Counter(name for result in results for name in result.done)
+    assert done["put"] > MANY, done
+    # Whoever is refused is told why, and the database's own words are not among that.
+    told = [text for n, result in enumerate(results) for text in result.refused if n not in CLIENTS]
+    assert [text for text in told if "the database says" in text] == []
+    with reading(repository) as session:
+        assert [o for o in find_orphans(session, files=True).found if not o.harmless] == []
+        assert check_certifications(session).problems == ()
     assert_clean(repository)

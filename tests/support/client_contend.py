@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import random
 import sys
 import time
 import warnings
@@ -13,6 +15,20 @@ from typing import Any
 
 #: What a client says when it must not do what it was told; all else is a failure.
 REFUSALS = ("ConflictingDefinitionError", "CollectionCycleError")
+#: What it says besides when things go that it has just looked at, as it does not try again.
+GONE = (
+    "ArgumentError",
+    "AssertionError",  # of decertify, if nothing of the dataset type was ever certified
+    "CollectionTypeError",
+    "DatasetNotFoundError",
+    "FileNotFoundError",
+    "ForeignKeyViolation",
+    "IntegrityError",
+    "MissingCollectionError",
+    "MissingDatasetTypeError",
+    "NoDefaultCollectionError",
+    "OrphanedRecordError",
+)
 
 
 def chain(butler: Any, number: int, turn: int) -> str:
@@ -71,7 +87,42 @@ def run(butler: Any, number: int, turn: int) -> str:
     return str(turn)
 
 
-KINDS = {"chain": chain, "circle": circle, "certify": certify, "register": register, "run": run}
+def mix(butler: Any, number: int, turn: int) -> str:
+    """Do any of some things that change a registry; see ``contend.py``."""
+    api = importlib.import_module("lsst.daf.butler")
+    rng = random.Random(f"{os.environ.get('REGISTRYTOOL_STRIFE_SEED', '1')} {number} {turn}")  # noqa: S311 (no secret)
+    name = rng.choice(["put", "put", "put", "purge", "associate", "certify", "decertify", "register", "chain", "tags"])
+    run, tags = f"mix/{rng.randrange(3)}", f"tags/{rng.randrange(3)}"
+    begin = rng.randrange(9)
+    span = api.Timespan(None, None, _nsec=(begin * 10**9, (begin + rng.randrange(1, 4)) * 10**9))
+    butler.registry.refresh()
+    match name:
+        case "put":
+            butler.put({"turn": turn}, "bias", instrument="Cam", detector=rng.randrange(4), run=run)
+        case "purge":
+            refs = list(butler.registry.queryDatasets("bias", collections=run))
+            butler.pruneDatasets(refs, disassociate=True, unstore=True, purge=True)
+        case "associate":
+            refs = list(butler.registry.queryDatasets("bias", collections=run))
+            butler.registry.associate(tags, refs)
+        case "certify":
+            refs = list(butler.registry.queryDatasets("bias", collections=run))
+            butler.registry.certify("calib", refs, span)
+        case "decertify":
+            butler.registry.decertify("calib", "bias", span)
+        case "register":
+            kind = api.DatasetType(
+                f"kind_{rng.randrange(3)}", ["detector"], "StructuredDataDict", universe=butler.dimensions
+            )
+            butler.registry.registerDatasetType(kind)
+        case "chain":
+            butler.collections.prepend_chain("chain", [run])
+        case "tags":
+            butler.registry.registerCollection(tags, api.CollectionType.TAGGED)
+    return name
+
+
+KINDS = {"chain": chain, "circle": circle, "certify": certify, "register": register, "run": run, "mix": mix}
 
 
 def main() -> int:
@@ -92,7 +143,8 @@ def main() -> int:
             done.append(KINDS[kind](butler, number, turn))
         except Exception as error:  # noqa: BLE001 (told to the test)
             name = type(error).__name__
-            (refused if name in REFUSALS else failed).append(f"{name}: {error}")
+            known = REFUSALS if kind != "mix" else REFUSALS + GONE
+            (refused if name in known else failed).append(f"{name}: {error}")
         longest_s = max(longest_s, time.perf_counter() - begun)
     answer = {"done": [d for d in done if d], "refused": refused, "failed": failed, "longest_s": longest_s}
     sys.stdout.write(json.dumps(answer))

@@ -10,22 +10,36 @@ kind of strife is a function here, and one of the same name there.
 from __future__ import annotations
 
 import json
+import os
+import random
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from registrytool.errors import RegistryConflictError, RegistryStateError
+from registrytool.errors import RegistryBusyError, RegistryConflictError, RegistryStateError, RegistryToolError
+from registrytool.maintain.associations import associate, disassociate
 from registrytool.maintain.calibrations import certify as certify_datasets
+from registrytool.maintain.calibrations import decertify
 from registrytool.maintain.chains import ChainEdit, ChainMode, edit_chain
+from registrytool.maintain.collection_changes import remove_collection, rename_collection
 from registrytool.maintain.collections import CollectionType, ensure_collection
-from registrytool.maintain.dataset_type_changes import register_dataset_type
+from registrytool.maintain.dataset_type_changes import (
+    register_dataset_type,
+    remove_dataset_type,
+    rename_dataset_type,
+)
 from registrytool.maintain.dataset_types import load_dataset_types
 from registrytool.maintain.datasets import insert_datasets
+from registrytool.maintain.datastore import store_records
 from registrytool.maintain.find import Query
 from registrytool.maintain.prune import Mode, prune
+from registrytool.maintain.record_changes import change_records, insert_record, remove_records
 from registrytool.maintain.session import Session, change
 from registrytool.maintain.timespans import Timespan
+from registrytool.maintain.transfer import Files, copy_datasets, move_datasets
+from registrytool.maintain.trash import empty_trash
 from registrytool.repository import Repository, open_repository
 
 #: One change; returns what it did.
@@ -88,7 +102,103 @@ def run(repository: Repository, number: int, turn: int) -> str:
     return str(turn)
 
 
-KINDS: dict[str, Change] = {"chain": chain, "circle": circle, "certify": certify, "register": register, "run": run}
+# -- everything at once ----------------------------------------------------------
+
+#: Which of all the sequences of changes this is.
+SEED = os.environ.get("REGISTRYTOOL_STRIFE_SEED", "1")
+
+
+def put(repository: Repository, rng: random.Random) -> None:
+    """Put a dataset with a file into one of the runs that all use."""
+    assert repository.root is not None
+    path = repository.root / "files" / f"{uuid.uuid4()}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a: 1", encoding="utf-8")
+    where = str(path.relative_to(repository.root))
+
+    def work(session: Session) -> None:
+        into = ensure_collection(session, one_of("mix", rng), CollectionType.RUN)
+        data_id = {"instrument": "Cam", "detector": rng.randrange(4)}
+        found = insert_datasets(session, load_dataset_types(session)["bias"], into, [data_id])
+        record = {"dataset_id": found[0], "path": where, "formatter": "f", "storage_class": "StructuredDataDict"}
+        store_records(session, [record])
+
+    try:
+        change(repository, "put a dataset with a file", work)
+    except RegistryStateError:
+        path.unlink()
+        raise
+
+
+def one_of(stem: str, rng: random.Random) -> str:
+    """Return one of a few names."""
+    return f"{stem}/{rng.randrange(3)}"
+
+
+def chosen(rng: random.Random) -> Query:
+    """Return a query for some datasets."""
+    return Query(("bias",), (one_of("mix", rng),), where=f"instrument = 'Cam' AND detector = {rng.randrange(4)}")
+
+
+def span(rng: random.Random) -> Timespan:
+    """Return a range of time."""
+    begin = rng.randrange(9)
+    return Timespan(begin * 10**9, (begin + rng.randrange(1, 4)) * 10**9)
+
+
+MIX: dict[str, Callable[[Repository, random.Random], object]] = {
+    "put": put,
+    "copy": lambda r, g: copy_datasets(r, chosen(g), one_of("mix", g), files=Files.SHARE),
+    "move": lambda r, g: move_datasets(r, chosen(g), one_of("mix", g)),
+    "purge": lambda r, g: prune(r, Query(("bias",), (one_of("mix", g),)), Mode.PURGE),
+    "unstore": lambda r, g: prune(r, chosen(g), Mode.UNSTORE),
+    "empty the trash": lambda r, _: empty_trash(r),
+    "associate": lambda r, g: associate(r, one_of("tags", g), chosen(g)),
+    "disassociate": lambda r, g: disassociate(r, one_of("tags", g), chosen(g)),
+    "certify": lambda r, g: certify_datasets(r, "calib", "bias", chosen(g), span(g)),
+    "decertify": lambda r, g: decertify(r, "calib", "bias", span(g)),
+    "make tags": lambda r, g: change(
+        r, "make tags", lambda s: ensure_collection(s, one_of("tags", g), CollectionType.TAGGED)
+    ),
+    "rename a collection": lambda r, g: rename_collection(r, one_of("tags", g), one_of("tags", g)),
+    "remove a collection": lambda r, g: remove_collection(r, one_of(g.choice(("tags", "mix")), g), unlink=True),
+    "extend a chain": lambda r, g: edit_chain(r, ChainEdit("chain", ChainMode.EXTEND, (one_of("mix", g),))),
+    "shorten a chain": lambda r, g: edit_chain(r, ChainEdit("chain", ChainMode.REMOVE, (one_of("mix", g),))),
+    "register a type": lambda r, g: register_dataset_type(
+        r, one_of("kind", g).replace("/", "_"), g.choice((["detector"], ["visit"], ["tract"])), "StructuredDataDict"
+    ),
+    "rename a type": lambda r, g: rename_dataset_type(
+        r, one_of("kind", g).replace("/", "_"), one_of("kind", g).replace("/", "_")
+    ),
+    "remove a type": lambda r, g: remove_dataset_type(r, one_of("kind", g).replace("/", "_")),
+    "insert a record": lambda r, g: insert_record(
+        r, "detector", ("instrument=Cam", f"id={50 + g.randrange(3)}", f"full_name=n{g.random()}"), existing="replace"
+    ),
+    "update a record": lambda r, g: change_records(
+        r, "detector", ("instrument=Cam", f"id={50 + g.randrange(3)}"), None, (f"full_name=u{g.random()}",)
+    ),
+    "delete a record": lambda r, g: remove_records(
+        r, "detector", ("instrument=Cam", f"id={50 + g.randrange(3)}"), None
+    ),
+}
+
+
+def mix(repository: Repository, number: int, turn: int) -> str:
+    """Do any of the things that change a registry, to the same collections, types and records as all others."""
+    rng = random.Random(f"{SEED} {number} {turn}")  # noqa: S311 (no secret)
+    name = rng.choice(["put"] * 5 + list(MIX))
+    MIX[name](repository, rng)
+    return name
+
+
+KINDS: dict[str, Change] = {
+    "chain": chain,
+    "circle": circle,
+    "certify": certify,
+    "register": register,
+    "run": run,
+    "mix": mix,
+}
 
 
 def main() -> int:
@@ -106,9 +216,9 @@ def main() -> int:
         begun = time.perf_counter()
         try:
             done.append(KINDS[kind](repository, number, turn))
-        except RegistryConflictError as error:
+        except (RegistryBusyError, RegistryConflictError) as error:
             failed.append(str(error))
-        except RegistryStateError as error:
+        except RegistryToolError as error:
             refused.append(str(error))
         longest_s = max(longest_s, time.perf_counter() - begun)
     answer = {"done": [d for d in done if d], "refused": refused, "failed": failed, "longest_s": longest_s}
