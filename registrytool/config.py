@@ -54,12 +54,12 @@ class Content:
             try:
                 found = (root / "schemas").is_dir() and (root / "alembic").is_dir()
             except OSError as error:
-                message = f"Cannot look for the content in {root}: {error.strerror}."
+                message = f"Cannot look for the content in {hide_passwords(str(root))}: {error.strerror}."
                 raise ConfigurationError(message) from error
             if found:
                 stands_alone = folder is None or (root / "schemas" / "implementations.yaml").exists()
                 return cls(root.resolve(), None if stands_alone else cls.find())
-        message = f"There are no folders schemas/ and alembic/ in {candidates[-1]}."
+        message = f"There are no folders schemas/ and alembic/ in {hide_passwords(str(candidates[-1]))}."
         raise ConfigurationError(message, hint="Name the folder that holds both with --content.")
 
     @property
@@ -107,9 +107,10 @@ class Content:
 def hide_passwords(text: str) -> str:
     """Return text in which every password of a URL or of connection settings is written as ``***``.
 
-    Up to the last ``@`` of a word counts as the password: somebody will forget to write it as ``%40``.
+    Up to the last ``@`` of a word counts as the password: somebody will forget to write it as ``%40``.  A URL that was
+    taken for the path of a file has lost one of its slashes.
     """
-    text = re.sub(r"(://[^\s:@/?]*):\S*@", r"\1:***@", text)
+    text = re.sub(r"(:/+[^\s:@/?]*):\S*@", r"\1:***@", text)
     return re.sub(r"(?i)(password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
 
 

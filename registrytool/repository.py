@@ -123,7 +123,10 @@ def open_repository(name: str, *, db: str | None = None, namespace: str | None =
 
 
 def _checked(repository: Repository, namespace: str | None) -> Repository:
-    """Refuse a namespace that was named on purpose where there is none."""
+    """Refuse a namespace that was named on purpose where there is none, and one without a name."""
+    if namespace is not None and (not namespace or "\0" in namespace):
+        message = f"{namespace!r} is not the name of a namespace."
+        raise ConfigurationError(message, hint="Name one, or leave --namespace out.")
     if namespace is not None and repository.dialect == "sqlite":
         message = f"The registry of {repository.name} is in SQLite, which has no namespace {hide_passwords(namespace)}."
         raise ConfigurationError(message, hint="Leave --namespace out.")

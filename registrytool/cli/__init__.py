@@ -121,7 +121,8 @@ class _Boundary(TyperGroup):
                 tell(_traceback(error))
             for session in getattr(error, "sessions", ()):
                 tell(f"In the way: {session.describe()}.")
-            tell(f"Error: {error}")
+            # Whatever was typed can be a URL.
+            tell(hide_passwords(f"Error: {error}"))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
             tell("Interrupted: nothing that was not committed is kept.")

@@ -17,6 +17,8 @@ from registrytool.errors import ConfigurationError
 from ._options import Format
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
     from rich.progress import Progress as Bar
 
@@ -134,6 +136,21 @@ def say(text: str = "") -> None:
 def tell(text: str) -> None:
     """Write a line that is not part of the answer to stderr."""
     typer.echo(text, err=True)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that the user named.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"Cannot write {path}: {error.strerror or error}."
+        raise ConfigurationError(message, hint="Choose another place.") from error
 
 
 def hide_passwords(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ._options import ContentFolder, Format, OutputFormat
-from ._output import answer, count, progress, say, settings, show_table, tell
+from ._output import answer, count, progress, say, settings, show_table, tell, write_file
 
 if TYPE_CHECKING:
     from registrytool.check.client import ClientReport
@@ -87,7 +87,6 @@ def check(
 ) -> None:
     """Check that every change of a schema has a tested migration, or an approved waiver; exits with 4 if not."""
     from registrytool.config import Content
-    from registrytool.errors import ConfigurationError
 
     if rules:
         _list_rules(context, output)
@@ -123,11 +122,7 @@ def check(
     data = result.to_dict() | ({"client": made.to_dict()} if made else {}) | ({"released": added} if release else {})
     if target is not None:
         form = _SUFFIXES.get(target.suffix, kind) if kind is ReportKind.GITHUB else kind
-        try:
-            target.write_text(_text(result, data, form) + "\n", encoding="utf-8")
-        except OSError as error:
-            message = f"Cannot write {target}: {error.strerror or error}."
-            raise ConfigurationError(message) from error
+        write_file(target, _text(result, data, form) + "\n")
         kind = kind if form is not kind else ReportKind((output or settings(context).output).value)
     if kind in (ReportKind.TABLE, ReportKind.JSON):
         answer(context, Format(kind.value), data, lambda: _show(result, made, added if release else None))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ._datasets import FindFirst, Ids, InCollections, Where, make_query, require_choice, tell_skipped
-from ._output import count, say, show_table
+from ._output import count, say, show_table, write_file
 from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
@@ -431,7 +431,6 @@ def tree(
     counts: Annotated[bool, typer.Option("--counts", help="Count what is in them.")] = False,
 ) -> None:
     """Show chains and what is in them as a tree."""
-    from registrytool.errors import ConfigurationError
     from registrytool.maintain.collection_tree import branch, tree_nodes, tree_svg
 
     _, everything = _listed(registry, None, None, counts=counts)
@@ -439,11 +438,7 @@ def tree(
     nodes = tree_nodes([everything[info.name] for info in found], everything, inverse=inverse)
     if svg is not None:
         title = f"Collections of {registry.repository.name}"
-        try:
-            svg.write_text(tree_svg(nodes, title), encoding="utf-8")
-        except OSError as error:
-            message = f"Cannot write {svg}: {error.strerror}."
-            raise ConfigurationError(message, hint="Choose another place.") from error
+        write_file(svg, tree_svg(nodes, title))
 
     def table() -> None:
         if svg is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from ._options import Db, DryRun, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, say, show_table, tell
+from ._output import answer, confirmed, count, say, show_table, tell, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -285,7 +285,7 @@ def export(
     if file is None:
         typer.echo(text, nl=False)
         return
-    file.write_text(text, encoding="utf-8")
+    write_file(file, text)
     tell(f"Wrote {file}.")
 
 

@@ -143,6 +143,7 @@ def test_a_password_in_the_query_is_one() -> None:
         ("host=h password='my secret' user=me", "host=h password=*** user=me"),
         ("PGPASSWORD=secret psql", "PGPASSWORD=*** psql"),
         ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("postgresql:/me:secret@host/db", "postgresql:/me:***@host/db"),
         ("sqlite:////repo/a:b@c.sqlite3", "sqlite:////repo/a:b@c.sqlite3"),
     ],
 )
