@@ -91,7 +91,7 @@ def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[s
 
 def names_manager(path: Path, component: str) -> bool:
     """Return whether a ``butler.yaml`` names a class that manages a component."""
-    return _class_of(_managers(parse_yaml(path.read_text(encoding="utf-8"))), component) is not None
+    return _class_of(_managers(parse_yaml(_read(path))), component) is not None
 
 
 def set_manager(path: Path, component: str, class_name: str | None) -> bool:

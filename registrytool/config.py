@@ -54,12 +54,12 @@ class Content:
             try:
                 found = (root / "schemas").is_dir() and (root / "alembic").is_dir()
             except OSError as error:
-                message = f"Cannot look for the content in {hide_passwords(str(root))}: {error.strerror}."
+                message = f"Cannot look for the content in {root}: {error.strerror}."
                 raise ConfigurationError(message) from error
             if found:
                 stands_alone = folder is None or (root / "schemas" / "implementations.yaml").exists()
                 return cls(root.resolve(), None if stands_alone else cls.find())
-        message = f"There are no folders schemas/ and alembic/ in {hide_passwords(str(candidates[-1]))}."
+        message = f"There are no folders schemas/ and alembic/ in {candidates[-1]}."
         raise ConfigurationError(message, hint="Name the folder that holds both with --content.")
 
     @property

@@ -128,7 +128,7 @@ def _checked(repository: Repository, namespace: str | None) -> Repository:
         message = f"{namespace!r} is not the name of a namespace."
         raise ConfigurationError(message, hint="Name one, or leave --namespace out.")
     if namespace is not None and repository.dialect == "sqlite":
-        message = f"The registry of {repository.name} is in SQLite, which has no namespace {hide_passwords(namespace)}."
+        message = f"The registry of {repository.name} is in SQLite, which has no namespace {namespace}."
         raise ConfigurationError(message, hint="Leave --namespace out.")
     return repository
 
