@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -254,9 +253,8 @@ def prune(
 
 
 def _prune(registry: Registry, query: Query, mode: Mode, tagged: tuple[str, ...], *, empty: bool) -> None:
-    from registrytool.maintain.prune import Mode, apply_prune
+    from registrytool.maintain.prune import apply_and_empty, apply_prune
     from registrytool.maintain.prune import prune as plan_prune
-    from registrytool.maintain.trash import empty_trash
 
     repository, catalog = registry.repository, registry.catalog
     emptied: TrashReport | None = None
@@ -267,12 +265,9 @@ def _prune(registry: Registry, query: Query, mode: Mode, tagged: tuple[str, ...]
 
     def apply(plan: PrunePlan, shown: Progress) -> None:
         nonlocal emptied
-        first = replace(plan, mode=Mode.UNSTORE) if empty and plan.mode is Mode.PURGE else plan
-        apply_prune(repository, first, catalog=catalog, progress=shown)
         if empty:
-            emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=shown)
-        if first is not plan:
-            # Last: once datasets are gone, a run that goes on could not tell which files in the trash were theirs.
+            emptied = apply_and_empty(repository, plan, catalog=catalog, progress=shown)
+        else:
             apply_prune(repository, plan, catalog=catalog, progress=shown)
 
     act = partial(plan_prune, repository, query, mode, tagged=tagged, catalog=catalog)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from .idlist import IdList
 from .obscore_live import follow
 from .pieces import chunks
 from .session import change, reading
+from .trash import empty_trash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .dataset_types import DatasetType
     from .find import Query
     from .session import Session
+    from .trash import TrashReport
 
 
 class Mode(enum.Enum):
@@ -307,3 +309,18 @@ def apply_prune(
         batches.run(plan.ids, piece, told)
 
     change(repository, f"{_VERBS[plan.mode]} {repository.name}", work, catalog=catalog)
+
+
+def apply_and_empty(
+    repository: Repository, plan: PrunePlan, *, catalog: Catalog | None = None, progress: Progress | None = None
+) -> TrashReport:
+    """Do what a plan says, and delete the files of its datasets that are in the trash then.
+
+    Datasets go last: once they are gone, a run that goes on could not tell which files in the trash were theirs.
+    """
+    first = replace(plan, mode=Mode.UNSTORE) if plan.mode is Mode.PURGE else plan
+    apply_prune(repository, first, catalog=catalog, progress=progress)
+    emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=progress)
+    if first is not plan:
+        apply_prune(repository, plan, catalog=catalog, progress=progress)
+    return emptied
