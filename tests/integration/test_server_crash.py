@@ -104,6 +104,30 @@ class After:
         return False
 
 
+@contextlib.contextmanager
+def slow_changes(repository: Repository) -> Iterator[Callable[[], None]]:
+    """Give a function after which each change of a table takes a minute: a server that crashes in it is in it."""
+    name = f"slow_{secrets.token_hex(4)}"
+
+    def begin() -> None:
+        with contextlib.closing(connected(repository)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE FUNCTION public.{name}() RETURNS event_trigger LANGUAGE plpgsql AS "
+                "'BEGIN PERFORM pg_sleep(60); END'"
+            )
+            cursor.execute(
+                f"CREATE EVENT TRIGGER {name} ON ddl_command_end WHEN TAG IN ('ALTER TABLE') "
+                f"EXECUTE FUNCTION public.{name}()"
+            )
+            connection.commit()
+
+    yield begin
+    with contextlib.closing(connected(repository)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP EVENT TRIGGER IF EXISTS {name}")
+        cursor.execute(f"DROP FUNCTION IF EXISTS public.{name}()")
+        connection.commit()
+
+
 @pytest.mark.parametrize("target", ["datasets=2.0.0", INTEGERS], ids=["a big step", "a switch"])
 def test_a_crash_of_the_server_leaves_the_old_state_or_the_new_one(
     target: str, repository: Repository, server: CrashingServer, run: Run
@@ -112,14 +136,24 @@ def test_a_crash_of_the_server_leaves_the_old_state_or_the_new_one(
     words = ("migrate", *words_of(repository), "--to", target, "--yes", "--no-backup", "--accept-loss")
     old, before = checksums(url, namespace), without_log(repository)
 
-    # In the middle of the statement that writes the datasets again, and when all is done but the commit.
-    writes = "ALTER TABLE" if target == "datasets=2.0.0" else "INSERT INTO"
-    for when, delay_s in ((Nth(1, writes), 0.01), (Nth(1, "COMMIT"), 0.0)):
-        said = crash(server, run, when, *words, delay_s=delay_s)
+    def check(said: str) -> None:
         assert said.startswith("Error: "), said
         assert checksums(url, namespace) == old
         assert without_log(repository) == before
         assert_clean(repository)
+
+    # In the middle of the statement that writes the datasets again, and when all is done but the commit.
+    rewritten = Nth(1, "ALTER TABLE", ".dataset ", "ingest_date" if target == "datasets=2.0.0" else "ADD PRIMARY KEY")
+    with slow_changes(repository) as begin:
+
+        def in_it(point: str) -> bool:
+            if there := rewritten(point):
+                begin()
+            return there
+
+        said = crash(server, run, in_it, *words, delay_s=0.1)
+    check(said)
+    check(crash(server, run, Nth(1, "COMMIT"), *words))
 
     crash(server, run, After(Nth(1, "COMMIT")), *words)
     found = checksums(url, namespace)
