@@ -73,9 +73,9 @@ def list_(
 ) -> None:
     """List records."""
     from registrytool.maintain.record_query import selection
+    from registrytool.maintain.record_reading import iter_records
     from registrytool.maintain.record_text import format_record
     from registrytool.maintain.record_values import Shape
-    from registrytool.maintain.records import iter_records
 
     with registry.reading() as session:
         shape = Shape.of(session.universe, element)

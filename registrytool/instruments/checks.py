@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
-from registrytool.maintain.records import load_records
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import reading
 from registrytool.models import to_plain
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from registrytool.maintain.collections import find_collection
 from registrytool.maintain.dataset_types import find_same
 from registrytool.maintain.export_file import day_obs_record
+from registrytool.maintain.record_reading import find_records
 from registrytool.maintain.record_values import Shape
-from registrytool.maintain.records import find_records
 
 from .observation import BadFile
 from .templates import choose_template, format_template

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
 from registrytool.maintain.dependants import DeletePlan, delete_records, preview_delete
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
-from registrytool.maintain.records import RecordPlan, apply_records, load_records, plan_records
+from registrytool.maintain.records import RecordPlan, apply_records, plan_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 

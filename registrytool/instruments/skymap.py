@@ -13,8 +13,9 @@ from registrytool.maintain.collections import CollectionType, ensure_collection
 from registrytool.maintain.dataset_types import ensure_dataset_type
 from registrytool.maintain.dependants import delete_records, preview_delete
 from registrytool.maintain.overlaps import sphgeom
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
-from registrytool.maintain.records import RecordPlan, apply_records, insert_records, load_records, plan_records
+from registrytool.maintain.records import RecordPlan, apply_records, insert_records, plan_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from registrytool.errors import ConfigurationError, RegistryStateError
+from registrytool.maintain.record_reading import find_records, iter_records
 from registrytool.maintain.record_values import REGION, Shape
-from registrytool.maintain.records import apply_records, find_records, iter_records, plan_records
+from registrytool.maintain.records import apply_records, plan_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
@@ -263,6 +264,15 @@ def _define(
     replace = apply_records(
         session, plan_records(session, "visit", [rows[v.id] for v in updates], on_conflict="replace")
     )
+    detectors = {r["id"] for r in iter_records(session, "detector", {"instrument": definition.name})}
+    regions = [
+        {"instrument": definition.name, "visit": visit, "detector": detector, REGION: region}
+        for visit, parts in details.items()
+        for detector, region in parts.items()
+        if detector in detectors
+    ]
+    done = apply_records(session, plan_records(session, "visit_detector_region", regions, on_conflict="replace"))
+    # After the regions: ObsCore rows of exposures, which take them, need not be made twice.
     _write(session, "visit_definition", _definitions(definition.name, [*new, *grown], old_form=old_form))
     if "visit_system_membership" in session.universe:
         membership = [
@@ -273,14 +283,6 @@ def _define(
         ]
         _write(session, "visit_system_membership", membership)
         _leave_systems(session, definition.name, grown)
-    detectors = {r["id"] for r in iter_records(session, "detector", {"instrument": definition.name})}
-    regions = [
-        {"instrument": definition.name, "visit": visit, "detector": detector, REGION: region}
-        for visit, parts in details.items()
-        for detector, region in parts.items()
-        if detector in detectors
-    ]
-    done = apply_records(session, plan_records(session, "visit_detector_region", regions, on_conflict="replace"))
     numbers = (insert.inserted, replace.replaced, len(existing) - replace.replaced, done.inserted + done.replaced)
     return numbers, notes
 

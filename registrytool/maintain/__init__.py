@@ -141,6 +141,10 @@ if TYPE_CHECKING:
     from .record_query import (  # noqa: F401 (for type checkers)
         record_condition,
     )
+    from .record_reading import (  # noqa: F401 (for type checkers)
+        iter_records,
+        load_records,
+    )
     from .record_transfer import (  # noqa: F401 (for type checkers)
         Imported,
         RecordDifference,
@@ -153,8 +157,6 @@ if TYPE_CHECKING:
         RecordPlan,
         RecordReport,
         insert_records,
-        iter_records,
-        load_records,
         plan_records,
         plan_update,
         update_records,
@@ -255,7 +257,7 @@ _MODULES = {
     "insert_datasets": "datasets",
     "insert_record": "record_changes",
     "insert_records": "records",
-    "iter_records": "records",
+    "iter_records": "record_reading",
     "list_attributes": "attributes",
     "list_certifications": "certifications",
     "list_collections": "collection_list",
@@ -264,7 +266,7 @@ _MODULES = {
     "load_collections": "collections",
     "load_dataset_types": "dataset_types",
     "load_datastores": "datastore",
-    "load_records": "records",
+    "load_records": "record_reading",
     "move_datasets": "transfer",
     "overlap_pixels": "overlaps",
     "parse": "expressions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -13,11 +14,15 @@ from registrytool.models import to_plain
 
 from .datasets import remove_datasets
 from .idlist import IdList
+from .obscore_live import StaleRows
 from .record_values import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from registrytool.universe import Element
+
+    from .obscore_live import Chosen
     from .session import Session
 
 #: Tables of which the rows belong to a record itself, or say nothing that would be lost.
@@ -59,6 +64,10 @@ class DeletePlan:
         return dict(to_plain(self))
 
 
+def _are_among(keys: sa.Select[Any], columns: Sequence[sa.ColumnElement[Any]]) -> list[sa.ColumnElement[bool]]:
+    return [sa.tuple_(*columns).in_(keys)]
+
+
 class _Tree:
     """All rows that refer to some rows of a table, as common table expressions with the primary keys of each table.
 
@@ -69,26 +78,30 @@ class _Tree:
         self.session = session
         self.doomed: dict[str, sa.CTE] = {}
         self.tables: list[sa.Table] = []
-        for other in session.metadata.sorted_tables:
+        # Stable: overlaps, to which nothing refers, come after the records to which they belong without a foreign key.
+        for other in sorted(session.metadata.sorted_tables, key=lambda t: t.name.endswith("_overlap")):
             conditions = [condition] if other is table else []
-            conditions += [
-                self._refers(other, key)
-                for key in other.foreign_key_constraints
-                if key.referred_table is not other and key.referred_table.name in self.doomed
-            ]
+            conditions += [self._among(*link) for link in self._links(other) if link[1].name in self.doomed]
             if conditions:
                 # All columns: foreign keys can refer to others than the primary key.
                 query = sa.select(other).where(sa.or_(*conditions))
                 self.doomed[other.name] = query.cte(f"doomed_{len(self.tables)}")
                 self.tables.append(other)
 
-    def _refers(self, other: sa.Table, key: sa.ForeignKeyConstraint) -> sa.ColumnElement[bool]:
-        target = self.doomed[key.referred_table.name]
-        pairs = [(other.c[e.parent.name], target.c[e.column.name]) for e in key.elements]
-        query = sa.select(*(there for _, there in pairs))
-        if len(pairs) == 1:
-            return pairs[0][0].in_(query)
-        return sa.tuple_(*(here for here, _ in pairs)).in_(query)
+    def _links(self, other: sa.Table) -> Iterator[tuple[list[sa.Column[Any]], sa.Table, list[str]]]:
+        """Return what rows of a table refer to: their columns, the other table, and its columns."""
+        for key in other.foreign_key_constraints:
+            if key.referred_table is not other:
+                yield [e.parent for e in key.elements], key.referred_table, [e.column.name for e in key.elements]
+        for element in self.session.universe:
+            # Overlaps have foreign keys to dimensions only.
+            pattern = rf"{re.escape(element.name)}_[^_]+_overlap"
+            if element.spatial and not element.is_dimension and re.fullmatch(pattern, other.name):
+                yield [other.c[n] for n in element.required], self.session.table(element.name), [*element.required]
+
+    def _among(self, here: list[sa.Column[Any]], table: sa.Table, there: list[str]) -> sa.ColumnElement[bool]:
+        query = sa.select(*(self.doomed[table.name].c[n] for n in there))
+        return here[0].in_(query) if len(here) == 1 else sa.tuple_(*here).in_(query)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows of each table there are."""
@@ -100,6 +113,14 @@ class _Tree:
         )
         row = self.session.connection.execute(query).one()
         return {t.name: number for t, number in zip(self.tables, row, strict=True) if number}
+
+    def combinations(self) -> Iterator[tuple[Element, Chosen]]:
+        """Return the elements whose records datasets can outlive, since these have only dimensions of them."""
+        for table in self.tables:
+            if table.name in self.session.universe and not self.session.universe[table.name].is_dimension:
+                element = self.session.universe[table.name]
+                keys = sa.select(*(self.doomed[table.name].c[n] for n in element.required))
+                yield element, partial(_are_among, keys)
 
     def delete(self, table: sa.Table) -> int:
         """Delete the rows of one table."""
@@ -219,12 +240,14 @@ def delete_records(
     """
     plan = plan_delete(session, element, where, cascade=cascade)
     tree = _Tree(session, session.table(element), where_of(session, element, where))
+    stale = StaleRows(session, list(tree.combinations()))
     if plan.dataset_types:
         _remove_datasets(session, tree)
     # What refers goes first: the others find the rows through those that are still there.
     for table in reversed(tree.tables):
         if table.name in plan.derived or table.name in plan.dependants or table.name == element:
             tree.delete(table)
+    stale.renew()
     return plan
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,19 @@ from .idlist import IdList
 from .pieces import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+
+    from registrytool.universe import Element
 
     from .collections import Collection
     from .dataset_types import DatasetType
     from .datasets import DatasetId
     from .obscore_rows import RowMaker
     from .session import Session
+
+#: Is given columns with the key of a dimension element; returns conditions that choose some of its records, each for a
+#: part of them.
+Chosen = Callable[[Sequence[sa.ColumnElement[Any]]], Iterable[sa.ColumnElement[bool]]]
 
 #: How many rows are made at once.
 PIECE = 1000
@@ -152,6 +160,63 @@ class LiveTable:
 
         return RowMaker(self.session, self.config, self.table, dataset_type)
 
+    def make_right(
+        self, maker: RowMaker, dataset_type: DatasetType, ids: Iterable[DatasetId], *, act: bool = True
+    ) -> Counter[str]:
+        """Make the rows of some datasets that should have one, and write those that differ from what there is.
+
+        Returns
+        -------
+        tally : `~collections.Counter` [`str`]
+            How many rows are ``inserted``, ``changed`` and ``kept``.
+        """
+        from .datasets import among
+        from .obscore_rows import DATASET
+
+        rows = maker.rows(self.datasets(dataset_type, ids))
+        # What the database shows of points and polygons has another form than what it is given; the same regions are
+        # in the other columns.
+        compared = [c for c in self.table.c if not isinstance(c.type, sa.types.UserDefinedType)]
+        query = sa.select(*compared).where(among(self.session, self.key, [row[DATASET] for row in rows]))
+        present = {row[DATASET]: row for row in self.session.connection.execute(query).mappings()}
+        new = [row for row in rows if row[DATASET] not in present]
+        wrong = [
+            row
+            for row in rows
+            if row[DATASET] in present and any(present[row[DATASET]][c.name] != row[c.name] for c in compared)
+        ]
+        if act:
+            if wrong:
+                self.delete([row[DATASET] for row in wrong])
+            self.insert([*new, *wrong])
+        return Counter(inserted=len(new), changed=len(wrong), kept=len(rows) - len(new) - len(wrong))
+
+    def that_use(self, maker: RowMaker, dataset_type: DatasetType, element: Element, chosen: Chosen) -> IdList:
+        """Return the datasets of a type that have a row in which values of some dimension records are."""
+        from .conditions import Scope
+
+        session, tags = self.session, self.session.table(dataset_type.tags_table)
+        own = {n: tags.c[n] for n in dataset_type.dimensions}
+        ways: list[tuple[sa.FromClause, Mapping[str, sa.ColumnElement[Any]]]] = []
+        if maker.reads(element):
+            ways.append((tags, own))
+        if maker.takes_regions_from(element):
+            link = session.table("visit_definition")
+            same = sa.and_(*(link.c[n] == own[n] for n in ("instrument", "exposure")))
+            names = (*session.universe[link.name].required, *session.universe[link.name].implied)
+            ways.append((tags.join(link, same), {n: link.c[n] for n in names} | own))
+        found = IdList()
+        for source, columns in ways:
+            scope = Scope(session, columns)
+            key = [scope.dimension(n) for n in element.required]
+            query = sa.select(tags.c.dataset_id).distinct().select_from(scope.join(source))
+            query = query.where(
+                tags.c.dataset_type_id == dataset_type.id, sa.exists().where(self.key == tags.c.dataset_id)
+            )
+            for condition in chosen(key):
+                found.extend(self.ids(query.where(condition)))
+        return found
+
     def insert(self, rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows; those that are there stay."""
         if rows:
@@ -207,6 +272,44 @@ def follow(session: Session, ids: Iterable[DatasetId]) -> None:
         live.delete(part)
         for dataset_type, found in _by_type(live, part):
             live.insert(live.maker(dataset_type).rows(live.datasets(dataset_type, found)))
+
+
+class StaleRows:
+    """Rows in which values of some dimension records are, to be made again once these have become others, or are gone.
+
+    Rows are not made for datasets that have none.  Butlers do this when they define visits, and only for the
+    columns of the region; other rows of theirs show what the records once were.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry; without a live table there are no such rows.
+    records : sequence of `tuple` [`Element`, callable]
+        Elements, and what chooses their records.
+    """
+
+    def __init__(self, session: Session, records: Sequence[tuple[Element, Chosen]]) -> None:
+        self._found: list[tuple[LiveTable, RowMaker, DatasetType, IdList]] = []
+        live = LiveTable.of(session) if records and session.state.get("obscore") is not None else None
+        if live is None or session.scalar(sa.select(live.key).limit(1)) is None:
+            return
+        for dataset_type in live.types:
+            maker, ids = live.maker(dataset_type), IdList()
+            for element, chosen in records:
+                ids.extend(live.that_use(maker, dataset_type, element, chosen))
+            self._found.append((live, maker, dataset_type, ids))
+
+    def renew(self) -> None:
+        """Make the rows again.
+
+        Raises
+        ------
+        RegistryStateError, ConfigurationError
+            See `RowMaker.rows`.
+        """
+        for live, maker, dataset_type, ids in self._found:
+            for part in ids.parts(PIECE):
+                live.make_right(maker, dataset_type, part)
 
 
 def follow_tags(session: Session, collection: Collection) -> None:

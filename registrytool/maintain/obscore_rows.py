@@ -18,8 +18,8 @@ from registrytool.errors import RegistryStateError
 from registrytool.universe import DEFAULT_NAMESPACE
 
 from .overlaps import decode_region, pixel_region
+from .record_reading import find_records
 from .record_values import REGION, TIMESPAN, Shape
-from .records import find_records
 from .times import tai_to_utc_ns, utc_to_tai_ns
 from .timespans import Timespan
 
@@ -110,6 +110,10 @@ class RowMaker:
         self._temporal = self._family("temporal")
         self._pixels = [n for n in dataset_type.all_dimensions if n not in universe]
         self._needed = self._needed_elements()
+        #: Element of which exposures have the regions, through their visits.
+        self._regions: str | None = None
+        if "exposure" in group:
+            self._regions = "visit_detector_region" if "detector" in group else "visit"
 
     def _family(self, kind: str) -> list[str]:
         """Return the elements that say where, or when, a data ID is: of each family the first one that it has."""
@@ -125,6 +129,15 @@ class RowMaker:
         named = {name for text in texts for name in re.findall(r"records\[(\w+)\]", text)}
         named |= {"exposure", "visit", *self._spatial, *self._temporal}
         return [e for e in self._elements if e.name in named or e.implied]
+
+    def reads(self, element: Element) -> bool:
+        """Return whether values of the records of an element that data IDs name are in the rows."""
+        return element in self._needed
+
+    def takes_regions_from(self, element: Element) -> bool:
+        """Return whether the regions in the rows are those of visits, and an element decides which they are."""
+        sources = ("visit_definition", self._regions)
+        return self._regions is not None and element.name in sources and sources[0] in self._session.universe
 
     def rows(self, datasets: Sequence[tuple[DatasetId, str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """Make the rows of some datasets.
@@ -148,7 +161,7 @@ class RowMaker:
         """
         data_ids = [dict(data_id) for _, _, data_id in datasets]
         records = self._records(data_ids)
-        derived = self._regions_of_exposures(data_ids) if "exposure" in self._type.all_dimensions else {}
+        derived = self._regions_of_exposures(data_ids)
         result = []
         for (identifier, run, _), data_id, own in zip(datasets, data_ids, records, strict=True):
             row: dict[str, Any] = {column.name: None for column in self._table.c}
@@ -286,11 +299,10 @@ class RowMaker:
     def _regions_of_exposures(self, data_ids: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Any]:
         """Return the regions of the visits that exposures belong to, of the first one if there are several."""
         session, universe = self._session, self._session.universe
-        detector = "detector" in self._type.all_dimensions
-        source = "visit_detector_region" if detector else "visit"
-        if "visit_definition" not in universe or source not in universe:
+        if self._regions is None or "visit_definition" not in universe or self._regions not in universe:
             return {}
-        definition, regions = session.table("visit_definition"), session.table(source)
+        detector = self._regions != "visit"
+        definition, regions = session.table("visit_definition"), session.table(self._regions)
         visit = regions.c.visit if detector else regions.c.id
         keys = {self._exposure_key(data_id) for data_id in data_ids}
         wanted: dict[Any, list[Any]] = defaultdict(list)

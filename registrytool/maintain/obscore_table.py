@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -16,12 +16,10 @@ from registrytool.obscore import CONFIG_OPTION, read_obscore_config
 from registrytool.progress import NullProgress
 
 from .dataset_types import load_dataset_types
-from .datasets import among
 from .obscore_live import PIECE, LiveTable
-from .obscore_rows import DATASET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from registrytool.catalog import Catalog
@@ -352,31 +350,10 @@ def _rebuild(session: Session, progress: Progress, *, missing_only: bool, act: b
     for dataset_type, ids in wanted:
         maker = live.maker(dataset_type)
         for part in ids.parts(PIECE):
-            tally += _make_right(live, maker.rows(live.datasets(dataset_type, part)), act=act)
+            tally += live.make_right(maker, dataset_type, part, act=act)
             if act:
                 session.commit()
             done += len(part)
             progress.rows(live.table.name, done, total)
     numbers = {name: tally[name] for name in ("inserted", "changed", "removed", "kept")}
     return ObsCoreRebuild(session.repository.name, live.table.name, **numbers)
-
-
-def _make_right(live: LiveTable, rows: Sequence[dict[str, Any]], *, act: bool) -> Counter[str]:
-    """Compare rows with those that there are, and write those that differ."""
-    session = live.session
-    # What the database shows of points and polygons has another form than what it is given; the same regions are in
-    # the other columns.
-    compared = [c for c in live.table.c if not isinstance(c.type, sa.types.UserDefinedType)]
-    query = sa.select(*compared).where(among(session, live.key, [row[DATASET] for row in rows]))
-    present = {row[DATASET]: row for row in session.connection.execute(query).mappings()}
-    new = [row for row in rows if row[DATASET] not in present]
-    wrong = [
-        row
-        for row in rows
-        if row[DATASET] in present and any(present[row[DATASET]][c.name] != row[c.name] for c in compared)
-    ]
-    if act:
-        if wrong:
-            live.delete([row[DATASET] for row in wrong])
-        live.insert([*new, *wrong])
-    return Counter(inserted=len(new), changed=len(wrong), kept=len(rows) - len(new) - len(wrong))

@@ -9,9 +9,10 @@ from registrytool.errors import ConfigurationError, RegistryStateError
 
 from .dependants import DeletePlan, delete_records, plan_delete, preview_delete
 from .record_query import selection
+from .record_reading import load_records
 from .record_text import parse_assignments
 from .record_values import Shape
-from .records import RecordPlan, RecordReport, apply_records, load_records, plan_records, plan_update
+from .records import RecordPlan, RecordReport, apply_records, plan_records, plan_update
 from .session import planned_change
 
 if TYPE_CHECKING:

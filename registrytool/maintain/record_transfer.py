@@ -11,9 +11,10 @@ from registrytool.models import to_plain
 
 from .export_file import converted, read_export, write_export
 from .record_files import read_csv, read_parquet, write_csv, write_parquet
+from .record_reading import iter_records
 from .record_text import format_record
 from .record_values import Shape
-from .records import RecordReport, apply_records, iter_records, plan_records
+from .records import RecordReport, apply_records, plan_records
 from .session import change, reading
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Dimension records: load, insert, update, with the overlaps of their regions with the sky.
+"""Dimension records: insert and update, with the overlaps of their regions with the sky.
 
 The rows that the real client derives are derived here too: one row of a summary for each new governor and each spatial
 element of it, and one row for each pixel of the envelope of a region.
@@ -14,19 +14,19 @@ import sqlalchemy as sa
 from registrytool.errors import RegistryStateError
 from registrytool.models import to_plain
 
+from .obscore_live import StaleRows
 from .overlaps import CommonSkypix, common_skypix, overlap_pixels, sphgeom
 from .pieces import chunks
+from .record_reading import find_records, key_conditions
 from .record_values import REGION, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .session import Session
 
 OnConflict = Literal["fail", "skip", "replace"]
 
-#: How many rows are looked up or written by one statement.
-_BATCH = 500
 #: How many rows of a conflict are named.
 _SHOWN = 5
 
@@ -96,93 +96,6 @@ class RecordPlan:
     changes: tuple[Change, ...]
     kept: int
     skip: bool = False
-
-
-# -- reading ------------------------------------------------------------------
-
-
-def iter_records(
-    session: Session,
-    element: str,
-    where: Mapping[str, Any] | sa.ColumnElement[bool] | None = None,
-    *,
-    limit: int | None = None,
-    offset: int | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Read dimension records in the order of their keys, without holding all of them in memory.
-
-    Parameters
-    ----------
-    session : `Session`
-        The registry.
-    element : `str`
-        The element.
-    where : `~collections.abc.Mapping` or `sqlalchemy.ColumnElement`, optional
-        Values that fields must have, or a condition on ``session.table(element)``.
-    limit, offset : `int`, optional
-        How many records at most, and how many are left out before them.
-
-    Yields
-    ------
-    record : `dict` [`str`, `object`]
-        Values by name of the column; ``timespan`` is a `Timespan`, ``region`` and hashes are `bytes`.
-
-    Raises
-    ------
-    RegistryStateError
-        There is no such element or field.
-    """
-    shape, table = Shape.of(session.universe, element), session.table(element)
-    query = sa.select(table).order_by(*(table.c[n] for n in shape.key)).limit(limit).offset(offset)
-    if isinstance(where, sa.ColumnElement):
-        query = query.where(where)
-    elif where:
-        checked = shape.check(where, f"find records of {element}", session.dialect)
-        query = query.where(*(table.c[n] == v for n, v in shape.to_columns(checked, session.dialect).items()))
-    with session.connection.execute(query, execution_options={"stream_results": True, "yield_per": 1000}) as result:
-        for row in result.mappings():
-            yield shape.from_columns(dict(row))
-
-
-def load_records(
-    session: Session,
-    element: str,
-    where: Mapping[str, Any] | sa.ColumnElement[bool] | None = None,
-    *,
-    limit: int | None = None,
-) -> list[dict[str, Any]]:
-    """Return dimension records in the order of their keys; see `iter_records`."""
-    return list(iter_records(session, element, where, limit=limit))
-
-
-def find_records(session: Session, shape: Shape, keys: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], Any]:
-    """Return those records of an element that exist, by their primary keys."""
-    table = session.table(shape.element.name)
-    found = {}
-    for condition in _batches(session, table, shape.key, keys):
-        for row in session.connection.execute(sa.select(table).where(condition)).mappings():
-            record = shape.from_columns(dict(row))
-            found[shape.key_of(record)] = record
-    return found
-
-
-def _batches(
-    session: Session, table: sa.FromClause, columns: Sequence[str], keys: Iterable[Sequence[Any]]
-) -> Iterator[sa.ColumnElement[bool]]:
-    """Return conditions that some columns have one of many values, each for a part of the values."""
-    wanted = dict.fromkeys(tuple(key) for key in keys)
-    if session.dialect == "postgresql" and len(columns) > 1:
-        for part in chunks(list(wanted), _BATCH):
-            yield sa.tuple_(*(table.c[c] for c in columns)).in_(part)
-        return
-    # SQLite reads the whole table to compare several columns with a list, and looks one column up in an index.
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for key in wanted:
-        groups.setdefault(key[:-1], []).append(key[-1])
-    *first, last = (table.c[c] for c in columns)
-    for same, values in groups.items():
-        for part in chunks(values, _BATCH):
-            yield sa.and_(*(column == value for column, value in zip(first, same, strict=True)), last.in_(part))
 
 
 # -- planning -----------------------------------------------------------------
@@ -321,7 +234,7 @@ def _check_uniques(
                 raise RegistryStateError(message)
         stored = {value: shape.to_columns({columns[-1]: value[-1]}, session.dialect)[columns[-1]] for value in owners}
         by_stored = {(*value[:-1], text): value for value, text in stored.items()}
-        for condition in _batches(session, table, columns, by_stored):
+        for condition in key_conditions(session, [table.c[c] for c in columns], by_stored):
             query = sa.select(*(table.c[c] for c in columns), *(table.c[k].label(f"key_{k}") for k in shape.key))
             for found in session.connection.execute(query.where(condition)):
                 value, key = by_stored[tuple(found[: len(columns)])], tuple(found[len(columns) :])
@@ -351,7 +264,7 @@ def _check_references(
         keys -= {tuple(key) for key in promised.get(name, ())}
         keys = {key for key in keys if None not in key}
         target = session.table(name)
-        for condition in _batches(session, target, other.key, keys):
+        for condition in key_conditions(session, [target.c[c] for c in other.key], keys):
             query = sa.select(*(target.c[c] for c in other.key)).where(condition)
             keys -= {tuple(row) for row in session.connection.execute(query)}
         if keys:
@@ -413,7 +326,17 @@ def apply_records(session: Session, plan: RecordPlan) -> RecordReport:
         _add_summaries(session, shape, [row[shape.key[-1]] for row in plan.new], skip=plan.skip)
     pixels.forget([c.key for c in plan.changes if REGION in c.after])
     pixels.write(overlaps, skip=plan.skip)
+    _renew_obscore(session, shape, plan)
     return RecordReport(plan.element, len(plan.new), len(plan.changes), plan.kept, len(overlaps))
+
+
+def _renew_obscore(session: Session, shape: Shape, plan: RecordPlan) -> None:
+    """Make the ObsCore rows right that show values of the records; no dataset can have a dimension that is new."""
+    keys = [c.key for c in plan.changes]
+    if not shape.element.is_dimension:
+        keys += [shape.key_of(row) for row in plan.new]
+    if keys:
+        StaleRows(session, [(shape.element, lambda columns: key_conditions(session, columns, keys))]).renew()
 
 
 def _add_summaries(session: Session, shape: Shape, values: Sequence[Any], *, skip: bool) -> None:
@@ -468,7 +391,9 @@ class _Pixels:
     def forget(self, keys: Sequence[tuple[Any, ...]]) -> None:
         """Delete the rows of some records."""
         if self._table is not None:
-            for condition in _batches(self._session, self._table, self._shape.element.required, keys):
+            for condition in key_conditions(
+                self._session, [self._table.c[c] for c in self._shape.element.required], keys
+            ):
                 self._session.execute(sa.delete(self._table).where(condition))
 
     def write(self, rows: Sequence[Mapping[str, Any]], *, skip: bool) -> None:

@@ -14,7 +14,8 @@ from registrytool.instruments.register import register_instruments
 from registrytool.instruments.skymap import register_skymap
 from registrytool.instruments.visits import VisitOptions, define_visits
 from registrytool.maintain.overlaps import overlap_pixels
-from registrytool.maintain.records import insert_records, load_records
+from registrytool.maintain.record_reading import load_records
+from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import Session, change, reading
 from registrytool.repository import open_repository
 from tests.client.conftest import password_of

@@ -12,6 +12,7 @@ import yaml
 
 from registrytool.maintain.attributes import get_attribute
 from registrytool.maintain.obscore_table import rebuild_obscore
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import Session, change, reading
 from registrytool.state import write_attribute
 from registrytool.verify import verify_registry
@@ -131,6 +132,100 @@ def test_rows_follow_tags_as_with_the_client(twins: MakeTwins) -> None:
     two.client(f"butler.pruneDatasets(refs('raw', 'u/ann/best', {some!r}), disassociate=True, tags=['u/ann/best'])")
     two.assert_same()
     assert rebuilt(two)[:3] == (0, 0, 0)
+
+
+#: Two exposures of which no visit is defined, with raws.
+NEW_EXPOSURES = """
+old = registry.queryDimensionRecords("exposure", where="instrument='HSC' AND exposure.seq_num=1").__iter__().__next__()
+old = {n: getattr(old, n) for n in old.fields.names} | {"physical_filter": "HSC-R", "seq_start": 5, "seq_end": 5}
+old |= {"tracking_ra": 10.0, "tracking_dec": -5.0, "sky_angle": 30.0}
+for number in (900001, 900002):
+    registry.insertDimensionData("group", dict(instrument="HSC", name=f"g{number}"))
+    own = {"id": number, "obs_id": f"o{number}", "group": f"g{number}", "seq_num": number, "target_name": "there"}
+    registry.insertDimensionData("exposure", {**old, **own})
+    ids = [dict(instrument="HSC", exposure=number, detector=d) for d in (0, 1)]
+    registry.insertDatasets("raw", ids, run="HSC/raw/all")
+"""
+#: What its task for visits does with records that are made already.
+DEFINE_VISITS = """
+source = Butler.from_config({ours!r})
+def take(element, where):
+    records = source.registry.queryDimensionRecords(element, where=where)
+    registry.insertDimensionData(element, *records, replace=True)
+    return [(r.visit, r.detector, r.region) for r in records if element == "visit_detector_region"]
+with butler.transaction():
+    take("exposure", "instrument='HSC' AND exposure IN (900001..900002)")
+    for element in ("visit", "visit_definition", "visit_system_membership", "visit_detector_region"):
+        regions = take(element, "instrument='HSC' AND visit IN (900001..900002)")
+    answer = registry.obsCoreTableManager.update_exposure_regions("HSC", regions)
+"""
+
+
+def test_rows_get_the_regions_of_visits_as_with_the_client(twins: MakeTwins) -> None:
+    two = twins("--obscore")
+    two.client_prepares(NEW_EXPOSURES)
+    define = ("visit", "define", "{repo}", "HSC", "--system", "one-to-one", "--where", "exposure IN (900001..900002)")
+
+    def compare() -> None:
+        number = two.client(DEFINE_VISITS.format(ours=str(two.ours.folder)))
+        assert number == 4
+        two.assert_same(ignore={(TABLE, "access_url")})
+        assert rebuilt(two)[:3] == (0, 0, 0)
+
+    def regions() -> set[str]:
+        rows = tables_of(two.ours)[TABLE].of(["s_region", "lsst_exposure"])
+        return {str(region) for region, exposure in rows if exposure in (900001, 900002)}
+
+    assert regions() == {"None"}
+    two.we(*define)
+    first = regions()
+    assert len(first) == 2
+    compare()
+    # The client's task changes the regions of a visit that has become another one, and no other column.
+    two.we("record", "update", "{repo}", "exposure", "id=900002", "--set", "tracking_ra=11", "--yes")
+    two.we(*define, "--update")
+    assert len(regions()) == 4
+    compare()
+    one = ("instrument=HSC", "visit=900002", "detector=1")
+    region = "CIRCLE 11 -5 0.5"
+    two.we("record", "update", "{repo}", "visit_detector_region", *one, "--set", f"region={region}", "--yes")
+    # Of what is no polygon the client makes no columns; where some were, it leaves them.
+    assert "None" in regions()
+    assert rebuilt(two)[:3] == (0, 0, 0)
+
+
+def test_rows_follow_the_records_that_they_show(twins: MakeTwins, tmp_path: Path) -> None:
+    two = twins("--obscore")
+    two.client_prepares(NEW_EXPOSURES)
+    with reading(repository_of(two.ours)) as session:
+        visit_id = load_records(session, "visit_definition", {"instrument": "HSC"})[0]["visit"]
+    visit, region = f"visit={visit_id}", "region=POLYGON 9 -5 10 -5 10 -4"
+    table = tmp_path / "exposure.csv"
+    two.we(
+        "record", "export", "{repo}", table, "exposure", "--where", "instrument='HSC' AND exposure IN (900001..900002)"
+    )
+    table.write_text(table.read_text(encoding="utf-8").replace("there", "elsewhere"), encoding="utf-8")
+    camera = tmp_path / "camera.yaml"
+    two.we("record", "update", "{repo}", "instrument", "name=HSC", "--set", "exposure_max=30000000", "--yes")
+    camera.write_text(two.we("instrument", "export", "{repo}", "HSC").stdout.replace("band: r", "band: i"))
+    record, hsc = ("record", "update", "{repo}"), "instrument=HSC"
+    for words in (
+        (*record, "exposure", hsc, "--set", "target_name=it's", "--yes"),
+        (*record, "visit", hsc, f"id={visit_id}", "--set", "exposure_time=7.5", "--yes"),
+        (*record, "physical_filter", hsc, "name=HSC-R2", "--set", "band=g", "--yes"),
+        (*record, "visit_detector_region", hsc, visit, "--set", region, "--yes"),
+        ("record", "import", "{repo}", table, "--existing", "replace"),
+        ("instrument", "update", "{repo}", camera),
+        ("record", "delete", "{repo}", "visit_detector_region", hsc, visit, "detector=1", "--yes"),
+        ("record", "insert", "{repo}", "visit_detector_region", hsc, visit, "detector=1", region),
+        ("record", "delete", "{repo}", "visit_definition", hsc, visit, "--yes"),
+        ("record", "insert", "{repo}", "visit_definition", hsc, visit, "exposure=900001"),
+        ("record", "delete", "{repo}", "visit", hsc, f"id={visit_id}", "--cascade", "--yes"),
+    ):
+        before = tables_of(two.ours)[TABLE].rows
+        two.we(*words)
+        assert sorted(map(repr, tables_of(two.ours)[TABLE].rows)) != sorted(map(repr, before)), words
+        assert rebuilt(two)[:3] == (0, 0, 0), words
 
 
 @pytest.mark.parametrize(

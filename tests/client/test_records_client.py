@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from registrytool.maintain.dependants import delete_records
+from registrytool.maintain.record_reading import iter_records
 from registrytool.maintain.record_transfer import diff_records, export_records, import_records
-from registrytool.maintain.records import insert_records, iter_records, update_records
+from registrytool.maintain.records import insert_records, update_records
 from registrytool.maintain.session import change as edit
 from registrytool.maintain.session import reading
 from registrytool.repository import open_repository

@@ -25,7 +25,7 @@ from registrytool.instruments.placement import Transfer
 from registrytool.instruments.register import register_instruments
 from registrytool.instruments.visit_groups import visit_regions
 from registrytool.instruments.visits import define_visits
-from registrytool.maintain.records import load_records
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import reading
 from registrytool.repository import open_repository
 from tests.integration.test_ingest import records_of

@@ -20,7 +20,7 @@ from registrytool.instruments.ingest import IngestOptions, ingest_raws
 from registrytool.instruments.observation import BadFile
 from registrytool.instruments.placement import JOURNALS, Transfer
 from registrytool.instruments.sources import find_files
-from registrytool.maintain.records import load_records
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import reading
 from tests.support import raws
 from tests.support.registries import assert_clean, make

@@ -18,7 +18,8 @@ from registrytool.instruments.register import (
     register_instruments,
     remove_instrument,
 )
-from registrytool.maintain.records import insert_records, load_records
+from registrytool.maintain.record_reading import load_records
+from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import Session, change, reading
 from registrytool.repository import Repository, open_repository
 from tests.support.registries import assert_clean, make

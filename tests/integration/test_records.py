@@ -15,9 +15,11 @@ from registrytool.maintain.datasets import insert_datasets
 from registrytool.maintain.dependants import delete_records, preview_delete
 from registrytool.maintain.overlaps import overlap_pixels
 from registrytool.maintain.record_query import record_condition
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_text import parse_region
 from registrytool.maintain.record_transfer import diff_records, export_records, import_records
-from registrytool.maintain.records import insert_records, load_records, update_records
+from registrytool.maintain.record_values import Shape
+from registrytool.maintain.records import insert_records, update_records
 from registrytool.maintain.session import change, reading
 from registrytool.maintain.timespans import ALWAYS, EMPTY, Timespan
 from tests.support.registries import assert_clean, make
@@ -210,6 +212,42 @@ def test_delete_shows_dependants_and_cascades_on_demand_only(place: Place) -> No
     }  # fmt: skip
     with reading(repository) as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(session.table("dataset"))) == 0
+    assert_clean(repository)
+
+
+@pytest.mark.parametrize("at", ["newest", "w_2020_39"])
+def test_the_region_of_a_detector_takes_its_pixels_along(at: str, place: Place) -> None:
+    repository = make(place, at)
+    name = "ö'd %s"
+    overlaps = "visit_detector_region_htm7_overlap" if at == "w_2020_39" else "visit_detector_region_skypix_overlap"
+    rows: dict[str, list[dict[str, Any]]] = {
+        "instrument": [{"name": name}],
+        "physical_filter": [{"instrument": name, "name": "f", "band": "r"}],
+        "day_obs": [{"instrument": name, "id": 20250101}],
+        "visit_system": [{"instrument": name, "id": 0, "name": "one-to-one"}],
+        "detector": [{"instrument": name, "id": n, "full_name": f"d{n}"} for n in (1, 2)],
+        "visit": [
+            {"instrument": name, "id": 1, "physical_filter": "f", "name": "v", "day_obs": 20250101, "visit_system": 0}
+        ],
+        "visit_detector_region": [
+            {"instrument": name, "detector": n, "visit": 1, "region": region} for n, region in ((1, CIRCLE), (2, OTHER))
+        ],
+    }
+
+    def work(session: Session) -> None:
+        for element, records in rows.items():
+            if element in session.universe:
+                known = Shape.of(session.universe, element).fields
+                insert_records(session, element, [{k: v for k, v in r.items() if k in known} for r in records])
+
+    change(repository, "fill", work)
+    change(repository, "delete", lambda s: delete_records(s, "visit_detector_region", {"detector": 1}))
+    with reading(repository) as session:
+        table = session.table(overlaps)
+        found = sorted(session.rows(sa.select(table.c.detector, table.c.visit)))
+    assert [tuple(row) for row in found] == [(2, 1)] * len(overlap_pixels(OTHER))
+    region = rows["visit_detector_region"][0]
+    change(repository, "insert again", lambda s: insert_records(s, "visit_detector_region", [region]))
     assert_clean(repository)
 
 

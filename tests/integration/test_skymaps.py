@@ -16,7 +16,7 @@ from registrytool.instruments.skymap import (
     remove_skymap,
 )
 from registrytool.maintain.export_file import write_export
-from registrytool.maintain.records import load_records
+from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import change, reading
 from tests.support.registries import assert_clean, make
 from tests.unit.instruments.test_skymap_geometry import GOOD

@@ -12,7 +12,8 @@ from registrytool.instruments.ingest import IngestOptions, ingest_raws
 from registrytool.instruments.photodiode import ingest_photodiode
 from registrytool.instruments.placement import Transfer
 from registrytool.instruments.visits import VisitOptions, define_visits
-from registrytool.maintain.records import insert_records, load_records, update_records
+from registrytool.maintain.record_reading import load_records
+from registrytool.maintain.records import insert_records, update_records
 from registrytool.maintain.session import change, reading
 from tests.support import raws
 from tests.support.registries import assert_clean, make

@@ -543,6 +543,7 @@ OBSCORE_CONFIG: dict[str, Any] = {
     },
     "extra_columns": {
         "lsst_visit": {"template": "{visit}", "type": "int"},
+        "lsst_exposure": {"template": "{exposure}", "type": "int"},
         "lsst_detector": {"template": "{detector}", "type": "int"},
         "lsst_filter": {"template": "{physical_filter}", "type": "string", "length": 32},
     },
