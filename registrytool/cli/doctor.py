@@ -37,7 +37,7 @@ def doctor(
 ) -> None:
     """Look for what is odd about the instruments of a repository; exits with 4 if anything is."""
     from registrytool.instruments.checks import check_repository
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
     from registrytool.repository import open_repository
 
     definitions = None if definition is None else [load_definition(name) for name in definition]

@@ -53,7 +53,7 @@ def list_(
 ) -> None:
     """List the instruments that come with registrytool, or those of a repository."""
     if repo is None:
-        from registrytool.instruments.definition import bundled_definitions, load_definition
+        from registrytool.instruments.library import bundled_definitions, load_definition
 
         rows = [_summary(load_definition(name)) for name in bundled_definitions()]
     else:
@@ -84,7 +84,7 @@ def _summary(definition: InstrumentDefinition) -> dict[str, object]:
 @app.command("show")
 def show(context: typer.Context, instrument: _Definition, output: OutputFormat = None) -> None:
     """Show a definition."""
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
     from registrytool.models import to_plain
 
     definition = load_definition(instrument)
@@ -112,7 +112,7 @@ def show(context: typer.Context, instrument: _Definition, output: OutputFormat =
 def universe(instrument: _Definition) -> None:
     """Print the dimension universe of an instrument that has its own, for 'create --universe'."""
     from registrytool.errors import ConfigurationError
-    from registrytool.instruments.definition import load_definition, universe_file
+    from registrytool.instruments.library import load_definition, universe_file
 
     definition = load_definition(instrument)
     path = universe_file(definition.namespace)
@@ -130,7 +130,7 @@ def validate(
 ) -> None:
     """Check definitions; exits with 4 if something is wrong."""
     from registrytool.errors import DefinitionError
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
 
     results: list[dict[str, object]] = []
     for file in files:
@@ -197,7 +197,7 @@ def _register(
     dry_run: bool,
     update: bool,
 ) -> None:
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
     from registrytool.instruments.register import register_instruments
     from registrytool.repository import open_repository
 
@@ -244,7 +244,7 @@ def diff(
     output: OutputFormat = None,
 ) -> None:
     """Compare instruments of a repository with their definitions; exits with 4 if they differ."""
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
     from registrytool.instruments.register import compare_instrument
     from registrytool.maintain.session import reading
     from registrytool.models import to_plain

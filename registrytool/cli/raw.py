@@ -94,8 +94,8 @@ def ingest(
     with --existing skip.
     """
     from registrytool.catalog import Catalog
-    from registrytool.instruments.definition import load_definition
     from registrytool.instruments.ingest import IngestOptions, ingest_raws
+    from registrytool.instruments.library import load_definition
     from registrytool.instruments.placement import Transfer as Way
     from registrytool.instruments.sources import find_files
     from registrytool.instruments.visits import VisitOptions, define_visits

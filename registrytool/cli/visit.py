@@ -49,7 +49,7 @@ def define(
     What is defined already stays: run it whenever exposures have come.
     """
     from registrytool.catalog import Catalog
-    from registrytool.instruments.definition import load_definition
+    from registrytool.instruments.library import load_definition
     from registrytool.instruments.visits import VisitOptions, define_visits
     from registrytool.maintain.record_query import selection
     from registrytool.repository import open_repository

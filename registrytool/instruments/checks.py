@@ -12,7 +12,7 @@ from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import reading
 from registrytool.models import to_plain
 
-from .definition import bundled_definitions, load_definition
+from .library import bundled_definitions, load_definition
 from .register import compare_instrument
 
 if TYPE_CHECKING:

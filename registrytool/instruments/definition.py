@@ -1,4 +1,4 @@
-"""Definitions of instruments: what a file says about a camera, as values; pure but for reading the file.
+"""Definitions of instruments: what a file says about a camera, as values; pure.
 
 A definition holds what registers an instrument (maxima, filters, detectors) and what reading its files needs (header
 translator, dataset type, run, day of observation).  Nothing of it is kept by this module: filters belong to the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from registrytool.errors import ConfigurationError, UnknownFilterError
 from registrytool.universe import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 #: Version of the shape of the files.
 FORMAT_VERSION = 1
@@ -337,66 +336,3 @@ class InstrumentDefinition:
         """Return how many seconds after 0 h TAI a day of observation (YYYYMMDD) begins, `None` if nobody knows."""
         known = [offset for first, offset in self.day_obs if first <= day]
         return known[-1] if known else None
-
-
-def bundled_definitions() -> Sequence[str]:
-    """Return the names of the instruments that come with registrytool."""
-    return sorted((path.stem for path in _bundled().glob("*.yaml")), key=str.casefold)
-
-
-def find_definition(name: str | Path) -> Path:
-    """Return the file of a definition.
-
-    Parameters
-    ----------
-    name : `str` or `~pathlib.Path`
-        File, or name of an instrument that comes with registrytool.
-
-    Raises
-    ------
-    ConfigurationError
-        It is neither.
-    """
-    own = _bundled() / f"{name}.yaml"
-    if isinstance(name, str) and name in bundled_definitions():
-        return own
-    path = Path(name)
-    if not path.is_file():
-        message = f"There is no file {name}, and no instrument of that name comes with registrytool."
-        raise ConfigurationError(message, hint=f"Known instruments: {', '.join(bundled_definitions())}.")
-    return path
-
-
-def universe_file(namespace: str) -> Path | None:
-    """Return the file with the universe of a namespace that comes with registrytool, `None` if there is none."""
-    path = _bundled().parent / "universes" / f"{namespace}.yaml"
-    return path if path.is_file() else None
-
-
-def load_definition(name: str | Path) -> InstrumentDefinition:
-    """Load the definition of an instrument.
-
-    Parameters
-    ----------
-    name : `str` or `~pathlib.Path`
-        File, or name of an instrument that comes with registrytool.
-
-    Returns
-    -------
-    definition : `InstrumentDefinition`
-        The definition; each call makes a new one.
-
-    Raises
-    ------
-    ConfigurationError
-        There is no such file or instrument.
-    DefinitionError
-        The file is wrong; all faults are named.
-    """
-    from ._reader import read_definition
-
-    return read_definition(find_definition(name))
-
-
-def _bundled() -> Path:
-    return Path(__file__).parent / "definitions"

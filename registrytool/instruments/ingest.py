@@ -19,9 +19,9 @@ from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
-from .definition import bundled_definitions, load_definition
 from .headers import read_headers
 from .ingest_records import Item, path_of, plan_batch
+from .library import bundled_definitions, load_definition
 from .observation import BadFile
 from .placement import Transfer
 from .stores import file_templates, store_of

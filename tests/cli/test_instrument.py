@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from registrytool.instruments.definition import bundled_definitions
+from registrytool.instruments.library import bundled_definitions
 from tests.unit.instruments.test_definition import GOOD, write
 from tests.unit.instruments.test_skymap_geometry import GOOD as SKYMAP
 

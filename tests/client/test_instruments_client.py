@@ -9,7 +9,7 @@ import pytest
 from lsst.sphgeom import LonLat
 
 from registrytool.create import CreateOptions, create_repository
-from registrytool.instruments.definition import bundled_definitions, load_definition, universe_file
+from registrytool.instruments.library import bundled_definitions, load_definition, universe_file
 from registrytool.instruments.register import register_instruments
 from registrytool.instruments.skymap import register_skymap
 from registrytool.instruments.visits import VisitOptions, define_visits

@@ -19,8 +19,8 @@ from astropy.time import Time, TimeDelta
 from lsst.sphgeom import LonLat, Region, UnitVector3d
 
 from registrytool.create import CreateOptions, create_repository
-from registrytool.instruments.definition import bundled_definitions, load_definition, universe_file
 from registrytool.instruments.ingest import IngestOptions, ingest_raws
+from registrytool.instruments.library import bundled_definitions, load_definition, universe_file
 from registrytool.instruments.placement import Transfer
 from registrytool.instruments.register import register_instruments
 from registrytool.instruments.visit_groups import visit_regions

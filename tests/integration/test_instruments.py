@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from registrytool.create import CreateOptions, create_repository
 from registrytool.errors import RegistryStateError
 from registrytool.instruments.checks import check_instruments
-from registrytool.instruments.definition import bundled_definitions, load_definition, universe_file
+from registrytool.instruments.library import bundled_definitions, load_definition, universe_file
 from registrytool.instruments.register import (
     Difference,
     compare_instrument,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from registrytool.instruments.definition import load_definition
 from registrytool.instruments.ingest import IngestOptions, ingest_raws
+from registrytool.instruments.library import load_definition
 from registrytool.instruments.photodiode import ingest_photodiode
 from registrytool.instruments.placement import Transfer
 from registrytool.instruments.visits import VisitOptions, define_visits

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import typer.main
 
 from registrytool.cli import app
-from registrytool.instruments.definition import load_definition
 from registrytool.instruments.ingest import IngestOptions, ingest_raws
+from registrytool.instruments.library import load_definition
 from registrytool.instruments.placement import Transfer
 from registrytool.instruments.register import register_instruments
 from registrytool.instruments.skymap import load_skymap, register_skymap

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from registrytool.instruments.definition import Detector, Filter, InstrumentDefinition, RawDatasets, load_definition
+from registrytool.instruments.definition import Detector, Filter, InstrumentDefinition, RawDatasets
+from registrytool.instruments.library import load_definition
 from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import change
 

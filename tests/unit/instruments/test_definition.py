@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from registrytool.errors import ConfigurationError, DefinitionError, UnknownFilterError
-from registrytool.instruments.definition import FocalPlane, bundled_definitions, load_definition
+from registrytool.instruments.definition import FocalPlane
+from registrytool.instruments.library import bundled_definitions, load_definition
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from lsst.sphgeom import ConvexPolygon, Region, UnitVector3d
 
 from registrytool.errors import ConfigurationError, DefinitionError
-from registrytool.instruments.definition import load_definition
+from registrytool.instruments.library import load_definition
 from registrytool.instruments.skymap import bundled_skymaps, load_skymap
 from registrytool.instruments.skymap_geometry import SkyMapDefinition, TractCentre
 from registrytool.instruments.visit_groups import visit_regions
