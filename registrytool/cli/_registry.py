@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import typer
 
-from ._options import ContentFolder, Db, DryRun, Format, Namespace, OutputFormat, Repo, Yes
+from ._options import ContentFolder, Db, DryRun, Format, Namespace, OutputFormat, Repo, RepoOrNone, Yes
 from ._output import answer, confirmed, progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound="Callable[..., None]")
 
 #: Options of every command on a registry, in the order of the help.
-_FIRST: dict[str, Any] = {"context": typer.Context, "repo": Repo}
+_FIRST: dict[str, Any] = {"context": typer.Context}
 _CHANGING: dict[str, Any] = {"dry_run": DryRun}
 _ASKING: dict[str, Any] = {"yes": Yes}
 _LAST: dict[str, Any] = {"db": Db, "namespace": Namespace, "content": ContentFolder, "output": OutputFormat}
@@ -42,7 +42,7 @@ class Registry:
     context : `typer.Context`
         Context of the command.
     repo, db, namespace : `str` or `None`
-        How the user named the registry.
+        How the user named the registry; a command can do without ``repo`` that says so.
     content : `~pathlib.Path` or `None`
         Folder of another content.
     output : `Format` or `None`
@@ -56,7 +56,7 @@ class Registry:
     """
 
     context: typer.Context
-    repo: str
+    repo: str | None
     db: str | None
     namespace: str | None
     content: Path | None
@@ -68,6 +68,7 @@ class Registry:
     @cached_property
     def repository(self) -> Repository:
         """The repository."""
+        assert self.repo is not None  # noqa: S101 (such a command asks before)
         return self.open(self.repo)
 
     @cached_property
@@ -136,15 +137,15 @@ class Registry:
 
     def answer(self, data: Mapping[str, Any], table: Callable[[], None]) -> None:
         """Write the answer, with the registry that it is about, and whether anything was changed."""
-        head: dict[str, Any] = {"registry": self.repository.name}
+        head: dict[str, Any] = {} if self.repo is None else {"registry": self.repository.name}
         if self.changing:
             head["dry_run"] = self.dry_run
         answer(self.context, self.output, {**head, **data}, table)
 
 
-def reads(app: typer.Typer, name: str | None = None) -> Callable[[_Command], _Command]:
-    """Make a command of a function that reads a registry, which is its first parameter."""
-    return _command(app, name, {})
+def reads(app: typer.Typer, name: str | None = None, *, optional: bool = False) -> Callable[[_Command], _Command]:
+    """Make a command of a function that reads a registry, which is its first parameter, and may be optional."""
+    return _command(app, name, {}, optional=optional)
 
 
 def changes(app: typer.Typer, name: str | None = None, *, asks: bool = False) -> Callable[[_Command], _Command]:
@@ -152,7 +153,9 @@ def changes(app: typer.Typer, name: str | None = None, *, asks: bool = False) ->
     return _command(app, name, _CHANGING | (_ASKING if asks else {}))
 
 
-def _command(app: typer.Typer, name: str | None, more: Mapping[str, Any]) -> Callable[[_Command], _Command]:
+def _command(
+    app: typer.Typer, name: str | None, more: Mapping[str, Any], *, optional: bool = False
+) -> Callable[[_Command], _Command]:
     def decorate(function: _Command) -> _Command:
         hints = get_type_hints(function, include_extras=True)
         own = list(inspect.signature(function).parameters.values())[1:]
@@ -163,6 +166,7 @@ def _command(app: typer.Typer, name: str | None, more: Mapping[str, Any]) -> Cal
 
         parameters = [
             *shared(_FIRST, inspect.Parameter.empty),
+            *shared({"repo": RepoOrNone if optional else Repo}, None if optional else inspect.Parameter.empty),
             *(p.replace(kind=kind, annotation=hints[p.name]) for p in own),
             *shared(more, default=False),
             *shared(_LAST, default=None),

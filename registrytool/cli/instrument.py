@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ._options import Db, DryRun, Namespace, OutputFormat, Repo, Yes
-from ._output import answer, confirmed, count, say, show_table, tell, write_file
+from . import _removal
+from ._options import OutputFormat
+from ._output import answer, count, say, show_table, tell, write_file
+from ._registry import Registry, changes, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registrytool.instruments.definition import InstrumentDefinition
-    from registrytool.instruments.register import Difference, InstrumentPlan, RemovalPlan
+    from registrytool.instruments.register import Difference, InstrumentPlan
 
 app = typer.Typer(no_args_is_help=True, help="Define, register, compare and remove instruments.")
 
@@ -35,40 +38,23 @@ _Definition = Annotated[
     ),
 ]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the instrument.", show_default=False)]
-_Cascade = Annotated[
-    bool, typer.Option("--cascade", help="Remove what was observed with the instrument too, but no datasets.")
-]
 
 
-@app.command("list")
-def list_(
-    context: typer.Context,
-    repo: Annotated[
-        Optional[str],  # noqa: UP045 (typer reads the annotation at run time)
-        typer.Argument(metavar="[REPO]", help="Repository; without it, what comes with registrytool."),
-    ] = None,
-    db: Db = None,
-    namespace: Namespace = None,
-    output: OutputFormat = None,
-) -> None:
-    """List the instruments that come with registrytool, or those of a repository."""
-    if repo is None:
+@reads(app, "list", optional=True)
+def list_(registry: Registry) -> None:
+    """List the instruments of a repository, or without REPO those that come with registrytool."""
+    if registry.repo is None:
         from registrytool.instruments.library import bundled_definitions, load_definition
 
         rows = [_summary(load_definition(name)) for name in bundled_definitions()]
     else:
         from registrytool.instruments.checks import registered_instruments
-        from registrytool.maintain.session import reading
-        from registrytool.repository import open_repository
 
-        with reading(open_repository(repo, db=db, namespace=namespace)) as session:
+        with registry.reading() as session:
             rows = registered_instruments(session)
-
-    def table() -> None:
-        columns = ("instrument", "class", "filters", "detectors")
-        show_table(columns, [(r["name"], r["class_name"], r["filters"], r["detectors"]) for r in rows])
-
-    answer(context, output, {"instruments": rows}, table)
+    columns = ("instrument", "class", "filters", "detectors")
+    shown = [(r["name"], r["class_name"], r["filters"], r["detectors"]) for r in rows]
+    registry.answer({"instruments": rows}, lambda: show_table(columns, shown))
 
 
 def _summary(definition: InstrumentDefinition) -> dict[str, object]:
@@ -158,60 +144,34 @@ def _texts(value: object) -> list[str]:
     return [str(text) for text in value] if isinstance(value, list) else []
 
 
-@app.command("register")
-def register(
-    context: typer.Context,
-    repo: Repo,
-    instruments: _Definitions,
-    db: Db = None,
-    namespace: Namespace = None,
-    dry_run: DryRun = False,
-    output: OutputFormat = None,
-) -> None:
+@changes(app)
+def register(registry: Registry, instruments: _Definitions) -> None:
     """Register instruments, all in one transaction; what is there already stays."""
-    _register(context, repo, instruments, db, namespace, output, dry_run=dry_run, update=False)
+    _register(registry, instruments, update=False)
 
 
-@app.command("update")
-def update(
-    context: typer.Context,
-    repo: Repo,
-    instruments: _Definitions,
-    db: Db = None,
-    namespace: Namespace = None,
-    dry_run: DryRun = False,
-    output: OutputFormat = None,
-) -> None:
+@changes(app)
+def update(registry: Registry, instruments: _Definitions) -> None:
     """Bring registered instruments up to date, and show what changes."""
-    _register(context, repo, instruments, db, namespace, output, dry_run=dry_run, update=True)
+    _register(registry, instruments, update=True)
 
 
-def _register(
-    context: typer.Context,
-    repo: str,
-    instruments: Sequence[str],
-    db: str | None,
-    namespace: str | None,
-    output: OutputFormat,
-    *,
-    dry_run: bool,
-    update: bool,
-) -> None:
+def _register(registry: Registry, instruments: Sequence[str], *, update: bool) -> None:
     from registrytool.instruments.library import load_definition
     from registrytool.instruments.register import register_instruments
-    from registrytool.repository import open_repository
 
     definitions = [load_definition(name) for name in instruments]
     for definition in definitions:
         for warning in definition.warnings:
             tell(f"Warning: {definition.name}: {warning}")
-    repository = open_repository(repo, db=db, namespace=namespace)
-    plans = register_instruments(repository, definitions, update=update, dry_run=dry_run)
-    data = {"dry_run": dry_run, "instruments": [p.to_dict() for p in plans]}
-    answer(context, output, data, lambda: _show_plans(plans, dry_run=dry_run))
+    act = partial(register_instruments, registry.repository, definitions, update=update, catalog=registry.catalog)
+    plans = registry.carry_out(act)
+    registry.answer({"instruments": [p.to_dict() for p in plans]}, lambda: _show_plans(plans, dry_run=registry.dry_run))
 
 
 def _show_plans(plans: Sequence[InstrumentPlan], *, dry_run: bool) -> None:
+    if dry_run:
+        say("Nothing was changed. It would be:")
     for plan in plans:
         new = ", ".join(f"{number} of {element}" for element, number in plan.new.items())
         parts = [f"new: {new}"] if new else []
@@ -222,8 +182,6 @@ def _show_plans(plans: Sequence[InstrumentPlan], *, dry_run: bool) -> None:
         _show_differences(plan.changes)
         for item in plan.extra:
             say(f"  kept: {item}")
-    if dry_run:
-        tell("Nothing was changed (--dry-run).")
 
 
 def _show_differences(differences: Sequence[Difference]) -> None:
@@ -234,24 +192,15 @@ def _show_differences(differences: Sequence[Difference]) -> None:
         )
 
 
-@app.command("diff")
-def diff(
-    context: typer.Context,
-    repo: Repo,
-    instruments: _Definitions,
-    db: Db = None,
-    namespace: Namespace = None,
-    output: OutputFormat = None,
-) -> None:
+@reads(app)
+def diff(registry: Registry, instruments: _Definitions) -> None:
     """Compare instruments of a repository with their definitions; exits with 4 if they differ."""
     from registrytool.instruments.library import load_definition
     from registrytool.instruments.register import compare_instrument
-    from registrytool.maintain.session import reading
     from registrytool.models import to_plain
-    from registrytool.repository import open_repository
 
     definitions = [load_definition(name) for name in instruments]
-    with reading(open_repository(repo, db=db, namespace=namespace)) as session:
+    with registry.reading() as session:
         found = {d.name: compare_instrument(session, d) for d in definitions}
 
     def table() -> None:
@@ -259,64 +208,35 @@ def diff(
             say(f"{name}: {count(len(differences), 'difference') if differences else 'no difference'}")
             _show_differences(differences)
 
-    answer(context, output, {"instruments": {n: [to_plain(d) for d in ds] for n, ds in found.items()}}, table)
+    registry.answer({"instruments": {n: [to_plain(d) for d in ds] for n, ds in found.items()}}, table)
     if any(found.values()):
         raise typer.Exit(4)
 
 
-@app.command("export")
+@reads(app)
 def export(
-    repo: Repo,
+    registry: Registry,
     name: _Name,
     file: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[Path],  # noqa: UP045 (typer reads the annotation at run time)
         typer.Option("--output", "-o", metavar="FILE", help="File to write; otherwise it is printed."),
     ] = None,
-    db: Db = None,
-    namespace: Namespace = None,
 ) -> None:
     """Write a definition of an instrument from what a repository holds."""
     from registrytool.instruments.register import export_instrument
-    from registrytool.maintain.session import reading
-    from registrytool.repository import open_repository
 
-    with reading(open_repository(repo, db=db, namespace=namespace)) as session:
+    with registry.reading() as session:
         text = export_instrument(session, name)
-    if file is None:
-        typer.echo(text, nl=False)
-        return
-    write_file(file, text)
-    tell(f"Wrote {file}.")
+    if file is not None:
+        write_file(file, text)
+        tell(f"Wrote {file}.")
+    written = {"file": None if file is None else str(file), "definition": text}
+    registry.answer({"instrument": name, **written}, lambda: typer.echo(text, nl=False) if file is None else None)
 
 
-@app.command("remove")
-def remove(
-    context: typer.Context,
-    repo: Repo,
-    name: _Name,
-    db: Db = None,
-    namespace: Namespace = None,
-    cascade: _Cascade = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    output: OutputFormat = None,
-) -> None:
-    """Remove an instrument; --dry-run shows what hangs on it."""
+@changes(app, asks=True)
+def remove(registry: Registry, name: _Name, cascade: _removal.Cascade = False) -> None:
+    """Remove an instrument; shows what goes with it, and asks."""
     from registrytool.instruments.register import remove_instrument
-    from registrytool.repository import open_repository
 
-    repository = open_repository(repo, db=db, namespace=namespace)
-    if not dry_run:
-        confirmed(f"Remove the instrument {name} from {repository.name}?", yes=yes)
-    plan = remove_instrument(repository, name, cascade=cascade, dry_run=dry_run)
-    answer(context, output, {"dry_run": dry_run, **plan.to_dict()}, lambda: _show_removal(plan, dry_run=dry_run))
-
-
-def _show_removal(plan: RemovalPlan, *, dry_run: bool) -> None:
-    say(f"{'Would remove' if dry_run else 'Removed'} {plan.instrument}")
-    for element, number in {**plan.registered, **plan.dependants}.items():
-        say(f"  {number} of {element}")
-    for name, number in plan.dataset_types.items():
-        say(f"    {number} of {name}")
-    if dry_run:
-        tell("Nothing was changed (--dry-run).")
+    _removal.remove(registry, remove_instrument, name, "instrument", cascade=cascade)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo
-from ._output import answer, count, say
+from ._output import count, say
+from ._registry import Registry, changes
 from .raw import Transfer, show_bad
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Ingest readings of photodiodes.")
 
 
-@app.command("ingest")
+@changes(app)
 def ingest(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     instrument: Annotated[
         str, typer.Argument(metavar="INSTRUMENT", help="Name of the instrument.", show_default=False)
     ],
@@ -34,41 +34,27 @@ def ingest(
     transfer: Annotated[
         Transfer, typer.Option("--transfer", help="How FITS files get to their place; text is written anew.")
     ] = Transfer.COPY,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Ingest readings of photodiodes for the exposures to which they belong; exit code 4 if some belong to none.
 
     A file belongs to the exposure of which the observation (MC_C_20250101_000012), or the day and number (20250101_12),
     stands in its name or in its FITS header.  Exposures that have a reading are passed over.
     """
-    from registrytool.catalog import Catalog
     from registrytool.instruments.photodiode import PATTERN, ingest_photodiode
     from registrytool.instruments.placement import Transfer as Way
     from registrytool.instruments.sources import find_files
-    from registrytool.repository import open_repository
 
-    repository = open_repository(repo, db=db, namespace=namespace)
-    report = ingest_photodiode(
-        repository,
-        instrument,
-        find_files(files, PATTERN),
-        run=run,
-        transfer=Way(transfer.value),
-        dry_run=dry_run,
-        catalog=Catalog.find(content),
-    )
-    answer(context, output, {"repository": repository.name, **report.to_dict()}, lambda: _show(report))
+    found = find_files(files, PATTERN)
+    act = partial(ingest_photodiode, registry.repository, instrument, found, run=run, transfer=Way(transfer.value))
+    report = registry.carry_out(partial(act, catalog=registry.catalog))
+    registry.answer(report.to_dict(), lambda: _show(report, dry_run=registry.dry_run))
     if report.unmatched:
         raise typer.Exit(4)
 
 
-def _show(report: PhotodiodeReport) -> None:
+def _show(report: PhotodiodeReport, *, dry_run: bool) -> None:
     show_bad(report.unmatched)
     say(
-        f"{'Nothing was changed. It would be: ' if report.dry_run else ''}{count(report.datasets, 'dataset')} new, "
+        f"{'Nothing was changed. It would be: ' if dry_run else ''}{count(report.datasets, 'dataset')} new, "
         f"{report.skipped} skipped, {count(len(report.unmatched), 'file')} left out."
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._options import ContentFolder, Db, Namespace, OutputFormat, Repo
-from ._output import answer, count, progress, say, tell
+from ._output import count, say, tell
+from ._registry import Registry, changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +55,9 @@ InstrumentOption = Annotated[
 ]
 
 
-@app.command("ingest")
+@changes(app)
 def ingest(
-    context: typer.Context,
-    repo: Repo,
+    registry: Registry,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -82,52 +82,43 @@ def ingest(
         typer.Option("--processes", "-j", metavar="N", min=1, help="Processes that read headers.  [default: all]"),
     ] = None,
     visits: Annotated[bool, typer.Option("--define-visits", help="Define the visits of the exposures too.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    db: Db = None,
-    namespace: Namespace = None,
-    content: ContentFolder = None,
-    output: OutputFormat = None,
 ) -> None:
     """Ingest raw files: exposure records, datasets, and files in the datastore; exit code 4 if some are left out.
 
     A file that is wrong is reported, and does not stop the rest.  The same command goes on where a run was stopped,
     with --existing skip.
     """
-    from registrytool.catalog import Catalog
     from registrytool.instruments.ingest import IngestOptions, ingest_raws
     from registrytool.instruments.library import load_definition
     from registrytool.instruments.placement import Transfer as Way
     from registrytool.instruments.sources import find_files
     from registrytool.instruments.visits import VisitOptions, define_visits
-    from registrytool.repository import open_repository
 
-    repository = open_repository(repo, db=db, namespace=namespace)
-    catalog = Catalog.find(content)
     definitions = tuple(load_definition(name) for name in instrument or ())
-    options = IngestOptions(definitions, run, Way(transfer.value), existing.value, fail_fast, processes, dry_run)
-    found = find_files(files, pattern)
+    options = IngestOptions(definitions, run, Way(transfer.value), existing.value, fail_fast, processes)
+    act = partial(ingest_raws, registry.repository, find_files(files, pattern), options, catalog=registry.catalog)
+    report = registry.carry_out(act, shows_progress=True)
     done: list[VisitReport] = []
-    with progress(context) as events:
-        report = ingest_raws(repository, found, options, progress=events, catalog=catalog)
-        if visits and not dry_run:
-            for name in dict.fromkeys(i for i, _ in report.all_exposures):
-                own = next((d for d in definitions if d.name == name), None) or load_definition(name)
-                numbers = tuple(e for i, e in report.all_exposures if i == name)
-                done.append(define_visits(repository, own, VisitOptions(exposures=numbers), catalog=catalog))
-    data: dict[str, Any] = {"repository": repository.name, **report.to_dict()}
+    if visits and not registry.dry_run:
+        for name in dict.fromkeys(i for i, _ in report.all_exposures):
+            own = next((d for d in definitions if d.name == name), None) or load_definition(name)
+            chosen = VisitOptions(exposures=tuple(e for i, e in report.all_exposures if i == name))
+            define = partial(define_visits, registry.repository, own, chosen, catalog=registry.catalog)
+            done.append(registry.carry_out(define, shows_progress=True))
+    data: dict[str, Any] = report.to_dict()
     if visits:
         data["visits"] = [v.to_dict() for v in done]
-    answer(context, output, data, lambda: _show(report, done))
+    registry.answer(data, lambda: _show(report, done, dry_run=registry.dry_run))
     if report.bad:
         raise typer.Exit(4)
 
 
-def _show(report: IngestReport, visits: Sequence[VisitReport]) -> None:
+def _show(report: IngestReport, visits: Sequence[VisitReport], *, dry_run: bool) -> None:
     show_bad(report.bad)
     if report.recovered:
         tell(f"Removed {count(report.recovered, 'file')} of a run that was killed.")
     say(
-        f"{'Nothing was changed. It would be: ' if report.dry_run else ''}{count(report.datasets, 'dataset')} and "
+        f"{'Nothing was changed. It would be: ' if dry_run else ''}{count(report.datasets, 'dataset')} and "
         f"{count(report.exposures, 'exposure')} new, {count(report.updated, 'exposure')} changed, "
         f"{count(report.skipped, 'dataset')} skipped, {count(len(report.bad), 'file')} left out."
     )

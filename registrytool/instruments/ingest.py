@@ -62,8 +62,6 @@ class IngestOptions:
         Whether the first file that cannot be ingested stops everything; what was committed before stays.
     processes : `int` or `None`
         How many processes read headers.
-    dry_run : `bool`
-        Whether nothing is written.
     """
 
     definitions: tuple[InstrumentDefinition, ...] = ()
@@ -72,7 +70,6 @@ class IngestOptions:
     existing: Existing = "fail"
     fail_fast: bool = False
     processes: int | None = None
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,6 @@ class IngestReport:
         Files that were not ingested.
     all_exposures : `tuple` [`tuple` [`str`, `int`], ...]
         Instruments and numbers of all exposures of the files.
-    dry_run : `bool`
-        Whether nothing was written.
     """
 
     datasets: int
@@ -104,7 +99,6 @@ class IngestReport:
     recovered: int
     bad: tuple[BadFile, ...]
     all_exposures: tuple[tuple[str, int], ...] = ()
-    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -118,6 +112,7 @@ def ingest_raws(
     files: Sequence[str],
     options: IngestOptions | None = None,
     *,
+    dry_run: bool = False,
     progress: Progress | None = None,
     catalog: Catalog | None = None,
 ) -> IngestReport:
@@ -134,6 +129,8 @@ def ingest_raws(
         Absolute paths or URIs of FITS files and of index files.
     options : `IngestOptions`, optional
         How.
+    dry_run : `bool`, optional
+        Whether nothing is written.
     progress : `Progress`, optional
         Is told what happens.
     catalog : `Catalog`, optional
@@ -151,13 +148,21 @@ def ingest_raws(
     RegistryStateError
         An instrument is not registered, or ``fail_fast`` is set and a file cannot be ingested.
     """
-    return _Ingest(repository, options or IngestOptions(), progress or NullProgress(), catalog).run(files)
+    options, progress = options or IngestOptions(), progress or NullProgress()
+    return _Ingest(repository, options, progress, catalog, dry_run=dry_run).run(files)
 
 
 class _Ingest:
     def __init__(
-        self, repository: Repository, options: IngestOptions, progress: Progress, catalog: Catalog | None
+        self,
+        repository: Repository,
+        options: IngestOptions,
+        progress: Progress,
+        catalog: Catalog | None,
+        *,
+        dry_run: bool,
     ) -> None:
+        self.dry_run = dry_run
         self.repository, self.options, self.progress, self.catalog = repository, options, progress, catalog
         self.definitions = {d.name: d for d in options.definitions}
         self.bad: list[BadFile] = []
@@ -171,7 +176,7 @@ class _Ingest:
             self.store = store_of(session)
             self.templates = file_templates(self.repository)
         recovered = 0
-        if not self.options.dry_run:
+        if not self.dry_run:
             found = self.store.recover()
             recovered = found.removed
             self.skipped += sum(f in found.moved for f in files)
@@ -187,7 +192,7 @@ class _Ingest:
         self._ingest(items)
         return IngestReport(
             self.datasets, len(self.exposures), self.updated, self.skipped, recovered, tuple(self.bad),
-            tuple(self.all_exposures), self.options.dry_run,
+            tuple(self.all_exposures),
         )  # fmt: skip
 
     def _refuse(self, bad: Iterable[BadFile]) -> None:
@@ -201,7 +206,7 @@ class _Ingest:
 
     def _items(self, files: Sequence[str]) -> Iterator[list[Item]]:
         """Read all headers, and find out for each file what it is going to be."""
-        more = "" if self.options.dry_run else ", and ingesting them"
+        more = "" if self.dry_run else ", and ingesting them"
         self.progress.phase(f"Reading the headers of {len(files)} files{more}")
         translator = self.options.definitions[0].translator if len(self.options.definitions) == 1 else None
         seen: dict[tuple[str, int, int], str] = {}
@@ -256,7 +261,7 @@ class _Ingest:
         self._refuse([*batch.bad, *bad])
         self.skipped += batch.skipped
         wanted = [item for item in batch.items if item.observation.file in placed]
-        if self.options.dry_run:
+        if self.dry_run:
             self._count(len(wanted), batch)
             return
         if not wanted and not batch.updates:

@@ -57,14 +57,11 @@ class PhotodiodeReport:
         Number of files of which the exposure has a reading already.
     unmatched : `tuple` [`BadFile`, ...]
         Files that belong to no exposure, or that cannot be read.
-    dry_run : `bool`
-        Whether nothing was written.
     """
 
     datasets: int
     skipped: int
     unmatched: tuple[BadFile, ...]
-    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -128,7 +125,7 @@ def ingest_photodiode(
         # Also where there is nothing to do: a run that was killed after its commit has left its journal.
         store.recover()
     if dry_run or not matches:
-        return PhotodiodeReport(len(matches), skipped, tuple(unmatched), dry_run)
+        return PhotodiodeReport(len(matches), skipped, tuple(unmatched))
 
     taken = store.taken(match.path for match in matches)
     with tempfile.TemporaryDirectory() as folder:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
-from registrytool.maintain.dependants import DeletePlan, delete_records, preview_delete
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
 from registrytool.maintain.records import RecordPlan, apply_records, plan_records
 from registrytool.maintain.session import change, reading
 from registrytool.models import to_plain
 
+from .removal import Removal, remove_registered, require_record
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from registrytool.catalog import Catalog
     from registrytool.maintain.session import Session
     from registrytool.repository import Repository
 
@@ -89,32 +91,6 @@ class InstrumentPlan:
     def nothing(self) -> bool:
         """Whether there is nothing to do."""
         return not self.new and not self.changes
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return dict(to_plain(self))
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalPlan:
-    """An instrument that is going to be removed, and what hangs on it.
-
-    Attributes
-    ----------
-    instrument : `str`
-        Its name.
-    registered : `dict` [`str`, `int`]
-        Number of records, by element, that registration makes.
-    dependants : `dict` [`str`, `int`]
-        Number of other records, by element, and of ``dataset``.
-    dataset_types : `dict` [`str`, `int`]
-        The datasets by type.
-    """
-
-    instrument: str
-    registered: Mapping[str, int]
-    dependants: Mapping[str, int]
-    dataset_types: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -297,6 +273,7 @@ def register_instruments(
     definitions: Sequence[InstrumentDefinition],
     *,
     update: bool = False,
+    catalog: Catalog | None = None,
     dry_run: bool = False,
 ) -> list[InstrumentPlan]:
     """Register instruments, all in one transaction; what is there already stays.
@@ -309,6 +286,8 @@ def register_instruments(
         The instruments.
     update : `bool`, optional
         Whether records that exist and differ are changed.
+    catalog : `Catalog`, optional
+        The content.
     dry_run : `bool`, optional
         Whether nothing is written.
 
@@ -323,7 +302,7 @@ def register_instruments(
         What `plan_register` refuses.
     """
     if dry_run:
-        with reading(repository) as session:
+        with reading(repository, catalog=catalog) as session:
             return [plan for plan, _ in plan_register(session, definitions, update=update)]
 
     def work(session: Session) -> list[InstrumentPlan]:
@@ -334,87 +313,33 @@ def register_instruments(
         return [plan for plan, _ in planned]
 
     names = ", ".join(d.name for d in definitions)
-    return change(repository, f"{'update' if update else 'register'} {names}", work)
+    return change(repository, f"{'update' if update else 'register'} {names}", work, catalog=catalog)
 
 
 # -- remove -------------------------------------------------------------------
 
 
-def plan_removal(session: Session, name: str, *, cascade: bool = False) -> RemovalPlan:
-    """Say what goes when an instrument is removed.
-
-    Parameters
-    ----------
-    session : `Session`
-        The registry.
-    name : `str`
-        The instrument.
-    cascade : `bool`, optional
-        Whether what was observed with it goes too.
-
-    Raises
-    ------
-    RegistryStateError
-        There is no such instrument; or something hangs on it, and ``cascade`` is not set; or datasets do.
-    """
-    plan = preview_removal(session, name)
-    if plan.dataset_types:
-        listed = ", ".join(f"{number} of {kind}" for kind, number in plan.dataset_types.items())
-        message = f"Cannot remove {name}: datasets refer to it ({listed})."
-        raise RegistryStateError(message, hint="Remove those datasets first.")
-    if plan.dependants and not cascade:
-        listed = ", ".join(f"{number} of {element}" for element, number in plan.dependants.items())
-        message = f"Cannot remove {name}: other records refer to it ({listed})."
-        raise RegistryStateError(message, hint="Remove it with all of them with --cascade.")
-    return plan
-
-
-def preview_removal(session: Session, name: str) -> RemovalPlan:
-    """Return what `plan_removal` does, and refuse nothing because something hangs on the instrument."""
-    require_instrument(session, name)
-    found: DeletePlan = preview_delete(session, "instrument", {"name": name})
-    own = {*_OWN, *_further(session)}
-    registered = {e: n for e, n in found.dependants.items() if e in own}
-    dependants = {e: n for e, n in found.dependants.items() if e not in own}
-    return RemovalPlan(name, registered, dependants, found.dataset_types)
-
-
 def remove_instrument(
-    repository: Repository, name: str, *, cascade: bool = False, dry_run: bool = False
-) -> RemovalPlan:
-    """Remove an instrument; see `plan_removal` for parameters and refusals.
-
-    Returns
-    -------
-    plan : `RemovalPlan`
-        What was removed; with ``dry_run`` what hangs on the instrument, whether or not that would be refused.
-    """
-    if dry_run:
-        with reading(repository) as session:
-            return preview_removal(session, name)
-
-    def work(session: Session) -> RemovalPlan:
-        plan = plan_removal(session, name, cascade=cascade)
-        delete_records(session, "instrument", {"name": name}, cascade=True)
-        return plan
-
-    return change(repository, f"remove {name}", work)
-
-
-def require_instrument(session: Session, name: str) -> dict[str, Any]:
-    """Return the record of an instrument.
-
-    Raises
-    ------
-    RegistryStateError
-        There is none.
-    """
-    found = load_records(session, "instrument", {"name": name})
-    if not found:
-        known = [r["name"] for r in load_records(session, "instrument")]
-        message = f"The registry of {session.repository.name} has no instrument {name}."
-        raise RegistryStateError(message, hint=f"It has {', '.join(known) or 'none'}.")
-    return found[0]
+    repository: Repository,
+    name: str,
+    *,
+    cascade: bool = False,
+    preview: bool = False,
+    catalog: Catalog | None = None,
+    dry_run: bool = False,
+) -> Removal:
+    """Remove an instrument; with ``cascade`` what was observed with it goes too.  See `remove_registered`."""
+    return remove_registered(
+        repository,
+        "instrument",
+        name,
+        lambda session: {*_OWN, *_further(session)},
+        what="instrument",
+        cascade=cascade,
+        preview=preview,
+        catalog=catalog,
+        dry_run=dry_run,
+    )
 
 
 def _further(session: Session) -> Iterator[str]:
@@ -449,7 +374,7 @@ def export_instrument(session: Session, name: str) -> str:
     """
     from ._writer import write_definition
 
-    record = require_instrument(session, name)
+    record = require_record(session, "instrument", name, "instrument")
     where = {"instrument": name}
     visit_systems: list[str] = []
     if "visit_system" in session.universe:

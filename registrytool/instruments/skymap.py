@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from registrytool.errors import ConfigurationError, RegistryStateError
 from registrytool.maintain.collections import CollectionType, ensure_collection
 from registrytool.maintain.dataset_types import ensure_dataset_type
-from registrytool.maintain.dependants import delete_records, preview_delete
 from registrytool.maintain.overlaps import sphgeom
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
@@ -21,11 +20,13 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from ._nodes import Entry, Faults, read_file
+from .removal import Removal, remove_registered
 from .skymap_geometry import Cells, SkyMapDefinition, TractCentre
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
+    from registrytool.catalog import Catalog
     from registrytool.maintain.session import Session
     from registrytool.progress import Progress
     from registrytool.repository import Repository
@@ -74,32 +75,6 @@ class SkyMapPlan:
     tracts: int
     patches: int
     exists: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return dict(to_plain(self))
-
-
-@dataclass(frozen=True, slots=True)
-class SkyMapRemoval:
-    """A sky map that is going to be removed, and what hangs on it.
-
-    Attributes
-    ----------
-    skymap : `str`
-        Its name.
-    registered : `dict` [`str`, `int`]
-        Number of its tracts and patches.
-    dependants : `dict` [`str`, `int`]
-        Number of other records, by element, and of ``dataset``.
-    dataset_types : `dict` [`str`, `int`]
-        The datasets by type.
-    """
-
-    skymap: str
-    registered: dict[str, int]
-    dependants: dict[str, int]
-    dataset_types: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -256,6 +231,7 @@ def register_skymap(
     repository: Repository,
     definition: SkyMapDefinition,
     *,
+    catalog: Catalog | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> SkyMapPlan:
@@ -270,6 +246,8 @@ def register_skymap(
         The repository.
     definition : `SkyMapDefinition`
         The sky map.
+    catalog : `Catalog`, optional
+        The content.
     dry_run : `bool`, optional
         Whether nothing is written.
     progress : `Progress`, optional
@@ -289,7 +267,7 @@ def register_skymap(
     """
     wanted = f"register the sky map {definition.name}"
     progress = progress or NullProgress()
-    with reading(repository) as session:
+    with reading(repository, catalog=catalog) as session:
         planned = plan_skymap(session, definition)
     if dry_run or planned.exists:
         return planned
@@ -328,7 +306,7 @@ def register_skymap(
                 progress.rows("tract", tract.id + 1, plan.tracts)
         return plan
 
-    return change(repository, wanted, work)
+    return change(repository, wanted, work, catalog=catalog)
 
 
 def _prepare_dataset(session: Session) -> None:
@@ -346,7 +324,9 @@ def _polygons() -> Callable[[Iterable[tuple[float, float, float]]], bytes]:
     return encode
 
 
-def register_export(repository: Repository, path: Path, *, dry_run: bool = False) -> list[SkyMapPlan]:
+def register_export(
+    repository: Repository, path: Path, *, catalog: Catalog | None = None, dry_run: bool = False
+) -> list[SkyMapPlan]:
     """Register the sky maps of an export file of the Butler, with the tracts and patches that it has.
 
     Parameters
@@ -355,6 +335,8 @@ def register_export(repository: Repository, path: Path, *, dry_run: bool = False
         The repository.
     path : `~pathlib.Path`
         The file.
+    catalog : `Catalog`, optional
+        The content.
     dry_run : `bool`, optional
         Whether nothing is written.
 
@@ -404,7 +386,7 @@ def register_export(repository: Repository, path: Path, *, dry_run: bool = False
         return summary, plans
 
     if dry_run:
-        with reading(repository) as session:
+        with reading(repository, catalog=catalog) as session:
             return plan(session)[0]
 
     def work(session: Session) -> list[SkyMapPlan]:
@@ -415,7 +397,7 @@ def register_export(repository: Repository, path: Path, *, dry_run: bool = False
             apply_records(session, item)
         return summary
 
-    return change(repository, f"register the sky maps of {path}", work)
+    return change(repository, f"register the sky maps of {path}", work, catalog=catalog)
 
 
 # -- list and remove ----------------------------------------------------------
@@ -436,63 +418,24 @@ def list_skymaps(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def preview_skymap_removal(session: Session, name: str) -> SkyMapRemoval:
-    """Return what hangs on a sky map.
-
-    Raises
-    ------
-    RegistryStateError
-        There is no such sky map.
-    """
-    known: Sequence[str] = [row["name"] for row in load_records(session, "skymap")]
-    if name not in known:
-        message = f"The registry of {session.repository.name} has no sky map {name}."
-        raise RegistryStateError(message, hint=f"It has {', '.join(known) or 'none'}.")
-    found = preview_delete(session, "skymap", {"name": name})
-    own = {e: n for e, n in found.dependants.items() if e in ("tract", "patch")}
-    others = {e: n for e, n in found.dependants.items() if e not in own}
-    return SkyMapRemoval(name, own, others, dict(found.dataset_types))
-
-
-def remove_skymap(repository: Repository, name: str, *, cascade: bool = False, dry_run: bool = False) -> SkyMapRemoval:
-    """Remove a sky map with its tracts and patches.
-
-    Parameters
-    ----------
-    repository : `Repository`
-        The repository.
-    name : `str`
-        The sky map.
-    cascade : `bool`, optional
-        Whether other records that refer to it go too.
-    dry_run : `bool`, optional
-        Whether nothing is written; then what hangs on the sky map is no obstacle.
-
-    Returns
-    -------
-    removal : `SkyMapRemoval`
-        What was removed, or would be.
-
-    Raises
-    ------
-    RegistryStateError
-        There is no such sky map; or something hangs on it, and ``cascade`` is not set; or datasets do.
-    """
-    if dry_run:
-        with reading(repository) as session:
-            return preview_skymap_removal(session, name)
-
-    def work(session: Session) -> SkyMapRemoval:
-        plan = preview_skymap_removal(session, name)
-        if plan.dataset_types:
-            listed = ", ".join(f"{number} of {kind}" for kind, number in plan.dataset_types.items())
-            message = f"Cannot remove the sky map {name}: datasets refer to it ({listed})."
-            raise RegistryStateError(message, hint="Remove those datasets first.")
-        if plan.dependants and not cascade:
-            listed = ", ".join(f"{number} of {element}" for element, number in plan.dependants.items())
-            message = f"Cannot remove the sky map {name}: other records refer to it ({listed})."
-            raise RegistryStateError(message, hint="Remove it with all of them with --cascade.")
-        delete_records(session, "skymap", {"name": name}, cascade=True)
-        return plan
-
-    return change(repository, f"remove the sky map {name}", work)
+def remove_skymap(
+    repository: Repository,
+    name: str,
+    *,
+    cascade: bool = False,
+    preview: bool = False,
+    catalog: Catalog | None = None,
+    dry_run: bool = False,
+) -> Removal:
+    """Remove a sky map with its tracts and patches; see `remove_registered`."""
+    return remove_registered(
+        repository,
+        "skymap",
+        name,
+        lambda _: {"tract", "patch"},
+        what="sky map",
+        cascade=cascade,
+        preview=preview,
+        catalog=catalog,
+        dry_run=dry_run,
+    )

@@ -62,8 +62,6 @@ class VisitOptions:
         Whether visits that are there, and differ, are changed.  Which exposures they have never changes.
     regions : `bool`
         Whether regions are computed, where the definition has what they need.
-    dry_run : `bool`
-        Whether nothing is written.
     """
 
     systems: tuple[str, ...] = ()
@@ -71,7 +69,6 @@ class VisitOptions:
     where: Callable[[Session], sa.ColumnElement[bool] | None] | None = None
     update: bool = False
     regions: bool = True
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,6 @@ class VisitReport:
     conflicts : `tuple` [`str`, ...]
         Sentences about visits that are there and differ, and stay as they are; and about sequences that are not
         complete.
-    dry_run : `bool`
-        Whether nothing was written.
     """
 
     instrument: str
@@ -104,7 +99,6 @@ class VisitReport:
     regions: int
     not_on_sky: int
     conflicts: tuple[str, ...] = ()
-    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -116,6 +110,7 @@ def define_visits(
     definition: InstrumentDefinition,
     options: VisitOptions | None = None,
     *,
+    dry_run: bool = False,
     progress: Progress | None = None,
     catalog: Catalog | None = None,
 ) -> VisitReport:
@@ -129,6 +124,8 @@ def define_visits(
         The instrument.
     options : `VisitOptions`, optional
         Which visits, and how.
+    dry_run : `bool`, optional
+        Whether nothing is written.
     progress : `Progress`, optional
         Is told what happens.
     catalog : `Catalog`, optional
@@ -155,9 +152,9 @@ def define_visits(
         part = visits[start : start + BATCH]
 
         def work(session: Session, part: Sequence[Visit] = part) -> tuple[tuple[int, ...], list[str]]:
-            return _define(session, definition, part, options)
+            return _define(session, definition, part, options, act=not dry_run)
 
-        if options.dry_run:
+        if dry_run:
             with reading(repository, catalog=catalog) as session:
                 numbers, more = work(session)
         else:
@@ -165,7 +162,7 @@ def define_visits(
         totals = [a + b for a, b in zip(totals, numbers, strict=True)]
         notes += more
     new, updated, existing, regions = totals
-    return VisitReport(definition.name, new, updated, existing, regions, not_on_sky, tuple(notes), options.dry_run)
+    return VisitReport(definition.name, new, updated, existing, regions, not_on_sky, tuple(notes))
 
 
 def _wanted(
@@ -218,7 +215,7 @@ def _related(exposures: Sequence[Record], wanted: set[int], systems: Sequence[st
 
 
 def _define(
-    session: Session, definition: InstrumentDefinition, visits: Sequence[Visit], options: VisitOptions
+    session: Session, definition: InstrumentDefinition, visits: Sequence[Visit], options: VisitOptions, *, act: bool
 ) -> tuple[tuple[int, ...], list[str]]:
     """Define some visits in one transaction."""
     shape = Shape.of(session.universe, "visit")
@@ -257,7 +254,7 @@ def _define(
         (new if old is None else updates).append(visit)
         if grows:
             grown.append(visit)
-    if options.dry_run:
+    if not act:
         return (len(new), len(updates), len(existing) - len(updates), sum(map(len, details.values()))), notes
     _systems(session, definition.name, [s for v in visits for s in v.systems])
     insert = apply_records(session, plan_records(session, "visit", [rows[v.id] for v in new]))

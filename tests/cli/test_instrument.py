@@ -76,7 +76,7 @@ def test_register_update_diff_and_remove_say_what_they_do(run: Run, registry: Re
     toy, repo = write(tmp_path, GOOD), registry.folder
     planned = run("instrument", "register", repo, toy, "--dry-run")
     line = "Toy: new: 1 of instrument, 2 of physical_filter, 2 of detector; 0 as they were\n"
-    assert planned == (0, line, "Nothing was changed (--dry-run).\n")
+    assert planned == (0, f"Nothing was changed. It would be:\n{line}", "")
     assert run("instrument", "register", repo, toy) == (0, line, "")
     assert run("instrument", "register", repo, toy) == (0, "Toy: 5 as they were\n", "")
     assert run("instrument", "diff", repo, toy) == (0, "Toy: no difference\n", "")
@@ -96,9 +96,29 @@ def test_register_update_diff_and_remove_say_what_they_do(run: Run, registry: Re
     assert run("instrument", "diff", repo, toy) == (4, f"Toy: 1 difference\n{table}", "")
     assert run("instrument", "update", repo, toy) == (0, f"Toy: 1 change; 4 as they were\n{table}", "")
     shown = run("instrument", "remove", repo, "Toy", "--dry-run")
-    assert shown.stdout == "Would remove Toy\n  2 of detector\n  2 of physical_filter\n"
-    done = run("instrument", "remove", repo, "Toy", "--yes")
-    assert done == (0, "Removed Toy\n  2 of detector\n  2 of physical_filter\n", "")
+    gone = "  Toy\n  2 of detector\n  2 of physical_filter\n"
+    assert shown == (0, f"Nothing was changed. It would be removed:\n{gone}", "")
+    assert run("instrument", "remove", repo, "Toy", "--yes") == (0, f"Removed:\n{gone}", "")
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_what_goes_with_an_instrument_is_shown_before_the_question(
+    answer: str, run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registrytool.cli._output.is_interactive", lambda: True)
+    repo = registry.folder
+    run("instrument", "register", repo, write(tmp_path, GOOD))
+    run("record", "insert", repo, "day_obs", "instrument=Toy", "id=20250101")
+    refused = run("instrument", "remove", repo, "Toy")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr.startswith("Error: Cannot remove the instrument Toy: other records refer to it (1 of day_obs")
+    done = run("instrument", "remove", repo, "Toy", "--cascade", stdin=f"{answer}\n")
+    gone = "  Toy\n  2 of detector\n  2 of physical_filter\n  1 of day_obs that refer to it\n"
+    question = f"Remove the instrument Toy from {repo}? [y/N]: "
+    if answer == "y":
+        assert done == (0, f"Removed:\n{gone}", f"{gone}{question}")
+    else:
+        assert done == (3, "", f"{gone}{question}Nothing was changed.\n")
 
 
 def test_export_writes_a_definition(run: Run, registry: Registry, tmp_path: Path) -> None:
@@ -193,14 +213,14 @@ def test_sky_maps_are_registered_listed_and_removed(run: Run, registry: Registry
     planned = run("skymap", "register", repo, file, "--dry-run")
     digest = json.loads(run("--format", "json", "skymap", "register", repo, file).stdout)["skymaps"][0]["hash"]
     assert planned.stdout == f"small would be registered: 1 tracts, 9 patches, hash {digest}\n"
-    assert planned.stderr.endswith("Nothing was changed (--dry-run).\n")
+    assert planned.stderr == ""
     assert run("skymap", "register", repo, file).stdout == (
         f"small is there already: 1 tracts, 9 patches, hash {digest}\n"
     )
     assert f" small     1        9         {digest}" in run("skymap", "list", repo).stdout.splitlines()
     assert run("skymap", "remove", repo, "small", "--yes") == (
         0,
-        "Removed small\n  1 of tract\n  9 of patch\n",
+        "Removed:\n  small\n  1 of tract\n  9 of patch\n",
         "",
     )
 

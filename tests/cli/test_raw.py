@@ -41,13 +41,12 @@ def test_raw_ingest_says_what_it_did_and_what_is_left_out(cameras: Path, run: Ru
     skipped = run("--format", "json", *words, "--existing", "skip", "--define-visits")
     answer = json.loads(skipped.stdout)
     assert answer == {
-        "format_version": 1, "repository": str(cameras), "datasets": 0, "exposures": 0, "updated": 0, "skipped": 2,
-        "recovered": 0, "bad": [{"file": str(wrong), "reason": "The instrument HSC has no filter 'Q'."}],
-        "dry_run": False,
+        "format_version": 1, "registry": str(cameras), "dry_run": False, "datasets": 0, "exposures": 0, "updated": 0,
+        "skipped": 2, "recovered": 0, "bad": [{"file": str(wrong), "reason": "The instrument HSC has no filter 'Q'."}],
         "visits": [
             {
                 "instrument": "HSC", "visits": 0, "updated": 0, "existing": 1, "regions": 0, "not_on_sky": 0,
-                "conflicts": [], "dry_run": False,
+                "conflicts": [],
             }
         ],
     }  # fmt: skip

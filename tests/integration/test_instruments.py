@@ -221,11 +221,13 @@ def test_an_instrument_with_observations_is_removed_on_demand_only(place: Place,
     register_instruments(repository, [edited(tmp_path)])
     change(repository, "observe", lambda s: observe(s, "Toy"))
     before = rows_of(repository)
-    assert remove_instrument(repository, "Toy", dry_run=True).dependants == {"day_obs": 1, "exposure": 1, "group": 1}
-    with pytest.raises(RegistryStateError) as caught:
-        remove_instrument(repository, "Toy")
-    assert str(caught.value).startswith("Cannot remove Toy: other records refer to it (")
-    assert str(caught.value).endswith("Remove it with all of them with --cascade.")
+    shown = remove_instrument(repository, "Toy", preview=True, dry_run=True)
+    assert shown.dependants == {"day_obs": 1, "exposure": 1, "group": 1}
+    for dry_run in (True, False):
+        with pytest.raises(RegistryStateError) as caught:
+            remove_instrument(repository, "Toy", dry_run=dry_run)
+        assert str(caught.value).startswith("Cannot remove the instrument Toy: other records refer to it (")
+        assert str(caught.value).endswith("Remove it with all of them with --cascade.")
     assert rows_of(repository) == before
     remove_instrument(repository, "Toy", cascade=True)
     assert rows_of(repository) == {}

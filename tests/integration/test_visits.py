@@ -79,7 +79,7 @@ def test_visits_that_are_there_change_on_demand_only(place: Place) -> None:
     change(repository, "update", lambda s: update_records(s, "exposure", [exposure]))
     report = define_visits(repository, CAMERA)
     assert report.conflicts == ("Visit 4 is there with other values, and stays as it is.",)
-    assert define_visits(repository, CAMERA, VisitOptions(update=True, dry_run=True)).updated == 1
+    assert define_visits(repository, CAMERA, VisitOptions(update=True), dry_run=True).updated == 1
     assert define_visits(repository, CAMERA, VisitOptions(update=True)).updated == 1
     with reading(repository) as session:
         assert [v["target_name"] for v in load_records(session, "visit")] == ["x"]
