@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ContentError
 from .naming import shrink
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from .catalog import Catalog
-    from .models import State
+    from .models import ComponentVersion, State
     from .universe import Universe
 
 #: Times are TAI nanoseconds since 1970; on SQLite these two stand for "no bound" (the end is 2100-01-01).
@@ -50,12 +49,22 @@ class IndexSpec:
     name: str | None = None
 
 
+class Definitions(Protocol):
+    """Where the schema files of all versions are: the catalogue."""
+
+    def module(self, version: ComponentVersion) -> ModuleType:
+        """Return the definitions of a version."""
+
+    def version(self, component: str, implementation: str, version: str) -> ModuleType:
+        """Return the definitions of a version, on which those of another may build."""
+
+
 class Builder:
     """What a schema file uses to define its tables: the rules of the format for one registry.
 
     Parameters
     ----------
-    catalog : `Catalog`
+    catalog : `Definitions`
         Where the other schema files are.
     state : `State`
         Versions of the registry.
@@ -68,7 +77,7 @@ class Builder:
     """
 
     def __init__(
-        self, catalog: Catalog, state: State, dialect: str, universe: Universe, namespace: str | None = None
+        self, catalog: Definitions, state: State, dialect: str, universe: Universe, namespace: str | None = None
     ) -> None:
         import sqlalchemy as sa
 

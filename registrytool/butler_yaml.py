@@ -37,7 +37,7 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
     warnings : `list` [`str`]
         What was wrong without any step, and what must be done by hand.
     """
-    from .catalog import CONFIGURATIONS
+    from .models import CONFIGURATIONS
 
     warnings: list[str] = []
     history = catalog.history
@@ -78,7 +78,7 @@ def _complaint(error: ConfigurationError) -> str:
 
 def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[str]:
     """Say what must be changed in the files of a registry that was named by its URL."""
-    from .catalog import CONFIGURATIONS
+    from .models import CONFIGURATIONS
 
     changed = [f"{new} instead of {old}" for old, new in sorted(renamed.items())]
     for component in sorted((plan.start.components.keys() & plan.end.components.keys()) - CONFIGURATIONS.keys()):

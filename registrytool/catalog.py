@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from .builder import MAX_NSEC, MIN_NSEC, Builder, IndexSpec
 from .config import Content, read_yaml
 from .errors import ContentError, UnknownVersionError
-from .models import ComponentVersion, DynamicContent, State
+from .models import COMPONENTS, CONFIGURATIONS, MANAGERS, ComponentVersion, DynamicContent, State
 from .naming import module_name, parse_module_name, version_key
+from .releases import Releases
 from .universe import Universe
 
 if TYPE_CHECKING:
@@ -28,26 +29,9 @@ if TYPE_CHECKING:
 
     from .history import History
     from .models import Drift
-    from .releases import Releases
 
 #: Schema files name the builder by this module, and do not change any more.
-__all__ = [
-    "COMPONENTS",
-    "CONFIGURATIONS",
-    "MANAGERS",
-    "MAX_NSEC",
-    "MIN_NSEC",
-    "Builder",
-    "Catalog",
-    "IndexSpec",
-    "parse_json",
-]
-
-#: Components that every registry has, in the order in which their tables are defined.
-MANAGERS = ("attributes", "dimensions", "collections", "datasets", "datastores", "opaque")
-#: Components of which the version is stored in a configuration, with the attribute that holds it.
-CONFIGURATIONS = {"dimensions-config": "config:dimensions.json", "obscore-config": "config:obscore.json"}
-COMPONENTS = (*MANAGERS, "dimensions-config", "obscore", "obscore-config")
+__all__ = ["MAX_NSEC", "MIN_NSEC", "Builder", "Catalog", "IndexSpec", "parse_json"]
 
 #: How many sets of table definitions a catalogue keeps at hand: one for each state between two steps.
 _KEPT = 32
@@ -115,9 +99,7 @@ class Catalog:
     @cached_property
     def releases(self) -> Releases:
         """What is known of Butler releases."""
-        from .releases import Releases
-
-        return Releases(self)
+        return Releases(self.content)
 
     @cached_property
     def drift(self) -> Mapping[str, Drift]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
-from .catalog import CONFIGURATIONS, MANAGERS, Catalog
+from .catalog import Catalog
 from .database import Database, hide_password
 from .digest import schema_digests
 from .errors import (
@@ -23,6 +23,7 @@ from .errors import (
     RegistryStateError,
 )
 from .executor import ConnectionExecutor
+from .models import CONFIGURATIONS, MANAGERS
 from .repository import BUTLER_YAML, SQLITE_NAME, database_url
 from .reshape import Reshape
 from .state import config_text, version_attributes, write_attributes

@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: Components that every registry has, in the order in which their tables are defined.
+MANAGERS = ("attributes", "dimensions", "collections", "datasets", "datastores", "opaque")
+#: Components of which the version is stored in a configuration, with the attribute that holds it.
+CONFIGURATIONS = {"dimensions-config": "config:dimensions.json", "obscore-config": "config:obscore.json"}
+COMPONENTS = (*MANAGERS, "dimensions-config", "obscore", "obscore-config")
+
 
 def to_plain(value: Any) -> Any:
     """Return a value as JSON knows it: data classes become mappings, times ISO 8601 in UTC."""

@@ -11,10 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .catalog import COMPONENTS
 from .errors import PlanError
 from .history import CONFIGURE, Edge
-from .models import ComponentVersion, Direction, Plan, PlannedStep, State
+from .models import COMPONENTS, ComponentVersion, Direction, Plan, PlannedStep, State
 from .naming import version_key
 
 if TYPE_CHECKING:

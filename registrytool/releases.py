@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .catalog import MANAGERS, Catalog
-from .config import read_yaml
+from .config import Content, read_yaml
 from .errors import ContentError, UnknownVersionError
-from .models import ComponentVersion, Release, State
+from .models import MANAGERS, ComponentVersion, Release, State
 from .naming import format_week, parse_week, version_key
 
 
@@ -29,16 +28,16 @@ class Releases:
 
     Parameters
     ----------
-    catalog : `Catalog`
-        The content.
+    content : `Content`
+        Where the file is.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, content: Content) -> None:
+        self._content = content
 
     @cached_property
     def _raw(self) -> Mapping[str, Any]:
-        path = self._catalog.content.schema_file("releases.yaml")
+        path = self._content.schema_file("releases.yaml")
         raw = read_yaml(path)
         if not isinstance(raw, Mapping) or not {"weeks", "releases"} <= raw.keys():
             message = f"{path} does not hold weeks and releases."
@@ -104,7 +103,7 @@ class Releases:
             text = str(entry[component])
             implementation, _, version = text.rpartition(" ")
             if not implementation:
-                implementation = next(iter(self._catalog.content.implementations[component]))
+                implementation = next(iter(self._content.implementations[component]))
             versions.append(ComponentVersion(component, implementation, version))
         if entry.get("universe"):
             namespace, _, version = str(entry["universe"]).partition(" ")

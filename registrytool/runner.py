@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import __version__
-from .catalog import CONFIGURATIONS, Catalog, parse_json
+from .catalog import Catalog, parse_json
 from .database import first_line, whoami
 from .digest import schema_digests
 from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError
@@ -27,7 +27,7 @@ from .executor import ConnectionExecutor, Recorder
 from .history import CONFIGURE, History, alembic_config
 from .inspection import Inspection, compare, inspect
 from .introspect import read_structure
-from .models import ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
+from .models import CONFIGURATIONS, ComponentVersion, Direction, Plan, PlannedStep, State, StepWork, TableWork
 from .naming import revision_id
 from .obscore import CONFIG_OPTION, read_obscore_config
 from .progress import NullProgress, Progress

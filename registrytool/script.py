@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import sqlalchemy as sa
 
 from . import __version__
-from .catalog import CONFIGURATIONS
 from .database import lock_keys, whoami
 from .dataset_ids import TYPES, UUID5
 from .errors import PlanError
+from .models import CONFIGURATIONS
 from .runner import REGISTERING, Run
 from .sqltext import comment, compiled, literal, values
 from .state import ATTRIBUTES, LOG_PREFIX, ONLINE_PREFIX, STAMPS, write_attribute

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from .catalog import CONFIGURATIONS, MANAGERS, Catalog, parse_json
+from .catalog import Catalog, parse_json
 from .encoded import read_encoded_tables
 from .errors import ContentError, RegistryNotFoundError, RegistryStateError, UnknownVersionError
-from .models import ComponentVersion, DatasetTables, DynamicContent, State
+from .models import CONFIGURATIONS, MANAGERS, ComponentVersion, DatasetTables, DynamicContent, State
 from .naming import revision_id
 from .universe import DEFAULT_NAMESPACE, Universe
 

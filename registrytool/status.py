@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .catalog import COMPONENTS, CONFIGURATIONS, Catalog, parse_json
+from .catalog import Catalog, parse_json
 from .database import Database
 from .errors import PlanError, RegistryDriftError
-from .models import ComponentStatus, ComponentVersion, LogEntry, Stamping, Status
+from .models import COMPONENTS, CONFIGURATIONS, ComponentStatus, ComponentVersion, LogEntry, Stamping, Status
 from .naming import revision_id
 from .planner import make_plan
 from .state import LOG_PREFIX, PATCHES, read_recorded, require_attributes, require_known, table_names, write_stamps

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .catalog import COMPONENTS, CONFIGURATIONS, Catalog
 from .config import parse_yaml
 from .errors import ConfigurationError, RegistryStateError
-from .models import ComponentVersion, State
+from .models import COMPONENTS, CONFIGURATIONS, ComponentVersion, State
 from .obscore import DEFAULT_NAMESPACE
 from .state import parse_universe
 from .universe import Universe, docs, with_docs
@@ -16,6 +15,8 @@ from .universe import Universe, docs, with_docs
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from .catalog import Catalog
 
 
 def parse_targets(targets: Iterable[str], state: State, catalog: Catalog) -> dict[str, ComponentVersion | None]:

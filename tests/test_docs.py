@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer.main
 
-from registrytool.catalog import COMPONENTS, Catalog
+from registrytool.catalog import Catalog
 from registrytool.cli import app
 from registrytool.history import History
+from registrytool.models import COMPONENTS
 from tests.support.postgres import VARIABLE
 
 if TYPE_CHECKING:

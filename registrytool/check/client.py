@@ -21,12 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from registrytool.catalog import CONFIGURATIONS, MANAGERS, Catalog
 from registrytool.database import Database
 from registrytool.drift import classify
 from registrytool.errors import ConfigurationError, RegistryToolError, UnknownVersionError
 from registrytool.inspection import inspect
-from registrytool.models import ComponentVersion, Difference, DynamicContent, Judgement, State, to_plain
+from registrytool.models import (
+    CONFIGURATIONS,
+    MANAGERS,
+    ComponentVersion,
+    Difference,
+    DynamicContent,
+    Judgement,
+    State,
+    to_plain,
+)
 from registrytool.naming import version_key
 from registrytool.progress import NullProgress, Progress
 from registrytool.repository import database_url
@@ -35,6 +43,7 @@ from registrytool.structure import differences, from_metadata
 from registrytool.universe import Universe, same_universe, without_docs
 
 if TYPE_CHECKING:
+    from registrytool.catalog import Catalog
     from registrytool.inspection import Inspection
 
 _PROGRAM = Path(__file__).with_name("client_program.py")

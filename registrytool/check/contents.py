@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import CONFIGURATIONS
+from registrytool.models import CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

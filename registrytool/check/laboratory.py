@@ -16,12 +16,11 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
-from registrytool.catalog import CONFIGURATIONS, MANAGERS
 from registrytool.database import Database
 from registrytool.digest import schema_digests
 from registrytool.errors import ConfigurationError
 from registrytool.executor import ConnectionExecutor
-from registrytool.models import DynamicContent
+from registrytool.models import CONFIGURATIONS, MANAGERS, DynamicContent
 from registrytool.reshape import Reshape
 from registrytool.state import config_text, version_attributes, write_attributes
 from registrytool.structure import Structure

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from registrytool.catalog import COMPONENTS, MANAGERS
 from registrytool.config import read_yaml
 from registrytool.errors import ContentError
+from registrytool.models import COMPONENTS, MANAGERS
 from registrytool.naming import version_key
 
 from .sources import yaml_lines

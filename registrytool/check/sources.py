@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from registrytool.catalog import COMPONENTS, CONFIGURATIONS
 from registrytool.errors import ContentError
 from registrytool.history import execute_script, read_revision
-from registrytool.models import ComponentVersion
+from registrytool.models import COMPONENTS, CONFIGURATIONS, ComponentVersion
 from registrytool.naming import parse_module_name, revision_id, version_key
 
 from .model import Finding

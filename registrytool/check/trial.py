@@ -16,13 +16,12 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import BinaryExpression, Null
 
-from registrytool.catalog import CONFIGURATIONS
 from registrytool.database import first_line
 from registrytool.errors import ContentError, PlanError, RegistryStateError, RegistryToolError, UnknownVersionError
 from registrytool.executor import ConnectionExecutor, Recorder
 from registrytool.inspection import Inspection
 from registrytool.introspect import read_structure
-from registrytool.models import ComponentVersion, Difference, Direction, Plan, State
+from registrytool.models import CONFIGURATIONS, ComponentVersion, Difference, Direction, Plan, State
 from registrytool.naming import KEPT, version_key
 from registrytool.obscore import CONFIG_OPTION
 from registrytool.planner import make_plan

@@ -26,10 +26,10 @@ def history(
     output: OutputFormat = None,
 ) -> None:
     """List the revisions: the steps between versions."""
-    from registrytool.catalog import COMPONENTS
     from registrytool.config import Content
     from registrytool.errors import ConfigurationError
     from registrytool.history import History
+    from registrytool.models import COMPONENTS
 
     if component is not None and component not in COMPONENTS:
         message = f"There is no component {component!r}."
@@ -83,9 +83,8 @@ def releases(
 ) -> None:
     """Show which versions a Butler release makes; without a release, all that are known."""
     from registrytool.catalog import Catalog
-    from registrytool.releases import Releases
 
-    known = Releases(Catalog.find(content))
+    known = Catalog.find(content).releases
     found = [known.find(release)] if release else known.known()
     answer(
         context, output, {"releases": [r.to_dict() for r in found]}, lambda: _show_releases(found, one=bool(release))

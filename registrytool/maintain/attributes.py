@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import CONFIGURATIONS, MANAGERS
 from registrytool.errors import ContentError, RegistryStateError
 from registrytool.inspection import inspect
-from registrytool.models import _Model
+from registrytool.models import CONFIGURATIONS, MANAGERS, _Model
 from registrytool.state import ATTRIBUTES, LOG_PREFIX, parse_state, write_attribute
 
 from .collections import suggestion

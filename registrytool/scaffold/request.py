@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from registrytool.catalog import COMPONENTS, CONFIGURATIONS, Catalog
+from registrytool.catalog import Catalog
 from registrytool.config import parse_yaml
 from registrytool.errors import ConfigurationError, ContentError, UnknownVersionError
 from registrytool.history import History
-from registrytool.models import ComponentVersion, DatasetTables, DynamicContent, State, to_plain
+from registrytool.models import (
+    COMPONENTS,
+    CONFIGURATIONS,
+    ComponentVersion,
+    DatasetTables,
+    DynamicContent,
+    State,
+    to_plain,
+)
 from registrytool.naming import module_name, revision_id, version_key
 from registrytool.structure import Structure, from_metadata
 from registrytool.universe import DEFAULT_NAMESPACE, Universe

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from registrytool.catalog import COMPONENTS, CONFIGURATIONS
 from registrytool.check.model import Subject
 from registrytool.config import Content
 from registrytool.inspection import inspect
-from registrytool.models import ComponentVersion
+from registrytool.models import COMPONENTS, CONFIGURATIONS, ComponentVersion
 from registrytool.naming import module_name, revision_id
 from registrytool.pytest_plugin import content_folder
 

@@ -14,7 +14,6 @@ import yaml
 from registrytool.catalog import Catalog
 from registrytool.database import Database
 from registrytool.introspect import read_structure
-from registrytool.releases import Releases
 from registrytool.repository import open_repository
 from registrytool.structure import differences
 from tests.client.conftest import password_of
@@ -35,7 +34,7 @@ OLDER_UNIVERSES = range(4)
 
 def readable_releases() -> list[Release]:
     """Return the weeks of which the newest client can open the registries, one for each state."""
-    weeks = [r for r in Releases(Catalog.find()).known() if r.name == r.since]
+    weeks = [r for r in Catalog.find().releases.known() if r.name == r.since]
     # It refuses integers as dataset identifiers, which were the rule until 2021.
     usable = [r for r in weeks if r.state["datasets"].implementation.endswith("UUID")]
     return [next(same) for _, same in itertools.groupby(usable, key=lambda r: r.state.to_dict())]

@@ -17,7 +17,6 @@ from registrytool.errors import ConfigurationError, RegistryStateError
 from registrytool.executor import ConnectionExecutor
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.models import DatasetTables, DynamicContent
-from registrytool.releases import Releases
 from registrytool.reshape import create_table
 from registrytool.state import read_attributes, write_attribute
 from registrytool.universe import docs, with_docs
@@ -44,7 +43,7 @@ def make_with(place: Place, release: str, rows: Rows) -> Repository:
     tags = DatasetTables("dataset_tags_00000000", "tags", ())
     dynamic = DynamicContent((tags,) if "dataset_type" in rows else ())
     with database.write("insert") as connection:
-        state = Releases(CATALOG).find(release).state
+        state = CATALOG.releases.find(release).state
         metadata = CATALOG.metadata(state, database.dialect, dynamic, namespace=database.namespace)
         tables = {table.name: table for table in metadata.tables.values()}
         if dynamic.dataset_tables:

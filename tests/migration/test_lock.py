@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from registrytool.catalog import CONFIGURATIONS
 from registrytool.check.lock import LOCK, digest_of, read_lock
+from registrytool.models import CONFIGURATIONS
 from registrytool.naming import module_name
-from registrytool.releases import Releases
 from tests.support.content_states import CATALOG, HISTORY
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ ROOT = CATALOG.content.root
 
 def released_versions() -> set[ComponentVersion]:
     """Return every version that a Butler release has, as far as the content defines it."""
-    found = {v for release in Releases(CATALOG).known() for v in release.state.components.values()}
+    found = {v for release in CATALOG.releases.known() for v in release.state.components.values()}
     return {v for v in found if v.version in CATALOG.versions[v.component].get(v.implementation, ())}
 
 

@@ -14,7 +14,6 @@ from registrytool.errors import PlanError
 from registrytool.migrate import MigrateOptions, plan_migration
 from registrytool.models import ComponentVersion, State
 from registrytool.planner import make_plan
-from registrytool.releases import Releases
 from registrytool.universe import Universe
 from registrytool.verify import verify_registry
 from tests.support.content_states import CATALOG, HISTORY, OLD_STEPS
@@ -31,7 +30,7 @@ REQUIRED = {("exposure", "group_name"), ("exposure", "datetime_begin"), ("exposu
 
 
 def state_of(week: str, collections: str | None = None) -> State:
-    state = Releases(CATALOG).find(week).state
+    state = CATALOG.releases.find(week).state
     name = collections or state["collections"].implementation
     return state.replace(ComponentVersion("collections", name, state["collections"].version))
 

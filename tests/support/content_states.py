@@ -8,7 +8,6 @@ from registrytool.catalog import Catalog
 from registrytool.history import History
 from registrytool.models import ComponentVersion, State
 from registrytool.planner import make_plan
-from registrytool.releases import Releases
 
 if TYPE_CHECKING:
     from registrytool.history import Edge
@@ -21,7 +20,7 @@ EDGES = list(HISTORY.edges())
 
 def _steps_of_2020() -> set[str]:
     """Return the steps from the first week that recorded versions to week 2020.46, of which none leads back."""
-    first, last = (Releases(CATALOG).find(week).state for week in ("w_2020_32", "w_2020_46"))
+    first, last = (CATALOG.releases.find(week).state for week in ("w_2020_32", "w_2020_46"))
     found: set[str] = set()
     for name in CATALOG.versions["collections"]:
         start = first.replace(ComponentVersion("collections", name, first["collections"].version))
@@ -52,7 +51,7 @@ def creatable(state: State) -> bool:
 
 def releases() -> list[Release]:
     """Return the releases of which the content has the state, from w_2021_38 on."""
-    return [r for r in Releases(CATALOG).known() if creatable(r.state)]
+    return [r for r in CATALOG.releases.known() if creatable(r.state)]
 
 
 def start_of(edge: Edge) -> State:

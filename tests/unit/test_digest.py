@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from registrytool.digest import schema_digests
-from registrytool.releases import Releases
 from registrytool.universe import Universe
 from tests.support.content_states import CATALOG
 from tests.support.format_facts import DIGESTS
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("dialect_name", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(("name", "week"), DIGESTS)
 def test_digests_are_those_that_clients_stored(name: str, week: str, dialect_name: Dialect) -> None:
-    state = Releases(CATALOG).find(week).state
+    state = CATALOG.releases.find(week).state
     metadata = CATALOG.metadata(state, dialect_name)
     universe = Universe(CATALOG.universe_config(state["dimensions-config"]))
     digests = schema_digests(CATALOG, state, metadata, universe, dialect_name)

@@ -12,7 +12,6 @@ from registrytool.digest import schema_digests
 from registrytool.encoded import encode, encoded_text
 from registrytool.errors import ContentError
 from registrytool.models import ComponentVersion
-from registrytool.releases import Releases
 from registrytool.universe import Universe
 from tests.support.content_states import CATALOG
 from tests.support.format_facts import OLD_DIGESTS, OLD_NAME_KEY_DIGESTS
@@ -31,7 +30,7 @@ def _digests(state: State, dialect: str, metadata: sa.MetaData | None = None) ->
 @pytest.mark.parametrize("dialect_name", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(("name", "week"), OLD_DIGESTS)
 def test_tables_of_old_versions_are_those_that_clients_made(name: str, week: str, dialect_name: Dialect) -> None:
-    state = Releases(CATALOG).find(week).state
+    state = CATALOG.releases.find(week).state
     # Its own catalogue: the definitions are changed.
     metadata = Catalog.find().metadata(state, dialect_name)
     if (name, week) == ("ByDimensionsDatasetRecordStorageManager", "w_2020_32"):
@@ -42,13 +41,13 @@ def test_tables_of_old_versions_are_those_that_clients_made(name: str, week: str
 
 @pytest.mark.parametrize(("week", "version"), OLD_NAME_KEY_DIGESTS)
 def test_tables_of_collections_with_names_as_keys_are_those_that_clients_made(week: str, version: str) -> None:
-    state = Releases(CATALOG).find(week).state
+    state = CATALOG.releases.find(week).state
     state = state.replace(ComponentVersion("collections", "NameKeyCollectionManager", version))
     assert _digests(state, "sqlite")["NameKeyCollectionManager"] == OLD_NAME_KEY_DIGESTS[week, version]
 
 
 def test_sqlite_cannot_hold_the_first_collections_with_names_as_keys() -> None:
-    state = Releases(CATALOG).find("w_2020_32").state
+    state = CATALOG.releases.find("w_2020_32").state
     state = state.replace(ComponentVersion("collections", "NameKeyCollectionManager", "0.1.0"))
     with pytest.raises(ContentError) as caught:
         CATALOG.metadata(state, "sqlite")
@@ -57,7 +56,7 @@ def test_sqlite_cannot_hold_the_first_collections_with_names_as_keys() -> None:
 
 
 def test_dimensions_are_encoded_with_what_they_need_and_imply() -> None:
-    universe = Universe(CATALOG.universe(Releases(CATALOG).find("w_2020_39").state))
+    universe = Universe(CATALOG.universe(CATALOG.releases.find("w_2020_39").state))
     # band, htm1 to htm24, instrument, skymap, detector, physical_filter, subfilter, tract, visit_system, exposure, ...
     assert encode(universe, []) == bytes(5)
     assert encode(universe, ["detector"]) == (1 << 25 | 1 << 27).to_bytes(5, "big")

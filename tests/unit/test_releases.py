@@ -6,10 +6,9 @@ import pytest
 
 from registrytool.errors import UnknownVersionError
 from registrytool.models import ComponentVersion, State
-from registrytool.releases import Releases
 from tests.support.content_states import CATALOG, NAME_KEY
 
-RELEASES = Releases(CATALOG)
+RELEASES = CATALOG.releases
 UUID = "ByDimensionsDatasetRecordStorageManagerUUID"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import COMPONENTS
 from registrytool.check.sources import Finder, Script, named_versions
+from registrytool.models import COMPONENTS
 from registrytool.naming import version_key
 
 if TYPE_CHECKING:

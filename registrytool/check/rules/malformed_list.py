@@ -42,7 +42,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     path = schemas / "releases.yaml"
     if path.exists():
         try:
-            Releases(subject.catalog).known()
+            Releases(subject.content).known()
         except (RegistryToolError, KeyError, TypeError, AttributeError, StopIteration) as error:
             yield find(_without(error, str(path)), path)
     path = schemas / "drift.yaml"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import CONFIGURATIONS, Catalog
+from registrytool.catalog import Catalog
 from registrytool.check.sources import Finder, explain
 from registrytool.errors import ContentError
+from registrytool.models import CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

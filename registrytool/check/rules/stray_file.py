@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import COMPONENTS
 from registrytool.check.sources import Finder, parse_version
+from registrytool.models import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

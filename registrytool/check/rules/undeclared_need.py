@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import COMPONENTS
 from registrytool.check.sources import Finder
+from registrytool.models import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.catalog import COMPONENTS, CONFIGURATIONS
 from registrytool.check.sources import Finder
 from registrytool.errors import ContentError
+from registrytool.models import COMPONENTS, CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
