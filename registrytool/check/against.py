@@ -22,7 +22,8 @@ from registrytool.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .model import Finding, Report
+    from .finding import Finding
+    from .model import Report
 
 _FOLDERS = ("schemas", "alembic")
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .rows import TableContent
-    from .trial import Passage
+    from .tried import Passage
 
 _ATTRIBUTES = "butler_attributes"
 #: What the runner itself writes: versions, classes and configurations; and digests, at the end of a run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,9 @@ from registrytool.catalog import Catalog
 from registrytool.history import History
 from registrytool.models import to_plain
 
+from .finding import Finding
+from .sources import Sources
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -17,49 +21,8 @@ if TYPE_CHECKING:
     from registrytool.config import Content
 
     from .laboratory import Laboratory
-    from .sources import Sources
-    from .trial import Trial
+    from .tried import Trial
     from .waivers import Waived, Waiver
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a rule has to say.
-
-    Attributes
-    ----------
-    code : `str`
-        Stable code of the rule, such as ``RT101``.
-    rule : `str`
-        Name of the rule, which is also the name of its documentation page.
-    message : `str`
-        One sentence: what is wrong.
-    object : `str`
-        What it is about, in a stable spelling that waivers use, such as ``dimensions-config daf_butler 9``.
-    difference : `str`
-        The exact thing that a waiver must name to cover it.
-    path : `str`
-        File, relative to the content folder.
-    line : `int`
-        Line in the file, from 1.
-    good_way : `str`
-        What to do instead.
-    """
-
-    code: str
-    rule: str
-    message: str
-    object: str
-    difference: str
-    path: str
-    line: int
-    good_way: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        result: dict[str, Any] = to_plain(self)
-        result["documentation"] = f"docs/reference/rules/{self.rule}.md"
-        return result
 
 
 @dataclass
@@ -89,8 +52,6 @@ class Subject:
     @cached_property
     def sources(self) -> Sources:
         """The files of the content, for rules about files that may be broken."""
-        from .sources import Sources
-
         return Sources(self.content)
 
     @cached_property
@@ -106,6 +67,47 @@ class Subject:
     def relative(self, path: Path) -> str:
         """Return a path relative to the content folder."""
         return path.relative_to(self.content.root).as_posix() if path.is_relative_to(self.content.root) else str(path)
+
+
+class Finder:
+    """Makes the findings of one rule.
+
+    Parameters
+    ----------
+    subject : `Subject`
+        What is checked.
+    module : `str`
+        Name of the module of the rule.
+    """
+
+    def __init__(self, subject: Subject, module: str) -> None:
+        rule: Any = sys.modules[module]
+        self._subject = subject
+        self._rule = module.rpartition(".")[2]
+        self._code: str = rule.CODE
+        self._good_way: str = rule.GOOD_WAY
+
+    def __call__(
+        self, message: str, path: Path, line: int = 1, *, about: object = None, difference: str | None = None
+    ) -> Finding:
+        """Return a finding.
+
+        Parameters
+        ----------
+        message : `str`
+            One sentence.
+        path : `pathlib.Path`
+            File.
+        line : `int`, optional
+            Line in it.
+        about : object, optional
+            What it is about; by default the file.
+        difference : `str`, optional
+            What a waiver must name; by default the message.
+        """
+        place = self._subject.relative(path)
+        about = place if about is None else str(about)
+        return Finding(self._code, self._rule, message, about, difference or message, place, line, self._good_way)
 
 
 class Rule(Protocol):

@@ -17,7 +17,8 @@ from .rules import all_rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .model import Finding, Report, Rule
+    from .finding import Finding
+    from .model import Report, Rule
 
 #: Where the pages of the rules can be read; SARIF wants absolute addresses.
 DOCUMENTATION = "https://github.com/lsst-dm/registrytool/blob/main/docs/reference/rules"

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from registrytool.config import Content
 
     from .client import ClientReport
+    from .finding import Finding
     from .laboratory import Laboratory
-    from .model import Finding, Rule
+    from .model import Rule
     from .waivers import Waiver
 
 #: Rules that run steps.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-import sys
 import traceback
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,8 +15,6 @@ from registrytool.history import execute_script, read_revision
 from registrytool.models import COMPONENTS, CONFIGURATIONS, ComponentVersion
 from registrytool.naming import parse_module_name, revision_id, version_key
 
-from .model import Finding
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
 
     from registrytool.config import Content
     from registrytool.history import Revision
-
-    from .model import Subject
 
 
 @dataclass(frozen=True)
@@ -262,50 +257,6 @@ def explain(error: ContentError, path: Path) -> tuple[str, int]:
         return _syntax(cause), cause.lineno or 1
     frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == str(path)]
     return f"{type(cause).__name__}: {cause}", (frames[-1].lineno or 1) if frames else 1
-
-
-# -- findings -----------------------------------------------------------------
-
-
-class Finder:
-    """Makes the findings of one rule.
-
-    Parameters
-    ----------
-    subject : `Subject`
-        What is checked.
-    module : `str`
-        Name of the module of the rule.
-    """
-
-    def __init__(self, subject: Subject, module: str) -> None:
-        rule: Any = sys.modules[module]
-        self._subject = subject
-        self._rule = module.rpartition(".")[2]
-        self._code: str = rule.CODE
-        self._good_way: str = rule.GOOD_WAY
-
-    def __call__(
-        self, message: str, path: Path, line: int = 1, *, about: object = None, difference: str | None = None
-    ) -> Finding:
-        """Return a finding.
-
-        Parameters
-        ----------
-        message : `str`
-            One sentence.
-        path : `pathlib.Path`
-            File.
-        line : `int`, optional
-            Line in it.
-        about : object, optional
-            What it is about; by default the file.
-        difference : `str`, optional
-            What a waiver must name; by default the message.
-        """
-        place = self._subject.relative(path)
-        about = place if about is None else str(about)
-        return Finding(self._code, self._rule, message, about, difference or message, place, line, self._good_way)
 
 
 # -- Python -------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from .model import Finding
+from .finding import Finding
 from .sizes import size_class
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registrytool.models import Difference
 
     from .model import Subject
-    from .trial import Emitted, Trial
+    from .tried import Emitted, Trial
 
 NAMES: Mapping[str, str] = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 

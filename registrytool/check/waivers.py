@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from registrytool.config import Content
 
-    from .model import Finding
+    from .finding import Finding
 
 #: Name of the file in ``schemas/``.
 WAIVERS = "waivers.yaml"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registrytool.check.laboratory import Laboratory
-    from registrytool.check.trial import Trial
+    from registrytool.check.tried import Trial
     from registrytool.history import Revision
 
 __all__ = [

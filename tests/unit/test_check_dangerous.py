@@ -16,7 +16,7 @@ from registrytool.check.model import Subject
 from registrytool.check.rows import TableContent
 from registrytool.check.rules import all_rules
 from registrytool.check.sizes import size_class
-from registrytool.check.trial import Emitted, Passage, Trial
+from registrytool.check.tried import Emitted, Passage, Trial
 from tests.support.content_states import CATALOG, STEPS, start_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from registrytool.check.steps import NAME, Said, bare, emitted, existed, finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT402"
 SUMMARY = "An index of a big table is built concurrently."

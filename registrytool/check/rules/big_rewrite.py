@@ -12,7 +12,8 @@ from registrytool.check.steps import Said, changes_type, emitted, findings, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT401"
 SUMMARY = "A step does not write a big table again in one transaction."

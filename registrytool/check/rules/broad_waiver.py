@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder
+from registrytool.check.model import Finder
 from registrytool.check.waivers import WAIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
     from registrytool.check.waivers import Waived
 
 CODE = "RT505"

@@ -10,7 +10,8 @@ from registrytool.check.steps import Said, alterations, bare, findings, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT403"
 SUMMARY = "A foreign key or check of a big table is added without checking the rows, and validated later."

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, Script, named_versions
+from registrytool.check.model import Finder
+from registrytool.check.sources import Script, named_versions
 from registrytool.models import COMPONENTS
 from registrytool.naming import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT104"
 SUMMARY = "Folder, file name and constants of a revision say the same."

@@ -10,7 +10,8 @@ from registrytool.check.steps import Said, exact, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT303"
 SUMMARY = "A step down leads exactly to the snapshot of the version before, and leaves no trace."

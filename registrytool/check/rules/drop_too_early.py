@@ -10,7 +10,8 @@ from registrytool.check.steps import NAME, Said, alterations, bare, emitted, exi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT409"
 SUMMARY = "What clients still use is dropped or renamed only in the contract phase."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from registrytool.check.sources import Finder
+from registrytool.check.model import Finder
 from registrytool.naming import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT107"
 SUMMARY = "No version is left out: every step begins where another one ends, with the version before."

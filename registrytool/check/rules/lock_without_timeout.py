@@ -9,7 +9,8 @@ from registrytool.check.steps import Said, emitted, findings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT407"
 SUMMARY = "A step never waits for a lock without a bound."

@@ -10,7 +10,8 @@ from registrytool.check.steps import Said, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT305"
 SUMMARY = "A step down that loses something asks first, and says what."

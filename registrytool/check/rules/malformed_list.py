@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, yaml_lines
+from registrytool.check.model import Finder
+from registrytool.check.sources import yaml_lines
 from registrytool.config import read_yaml
 from registrytool.drift import load_drift
 from registrytool.errors import ContentError, RegistryToolError
@@ -13,7 +14,8 @@ from registrytool.releases import Releases
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT122"
 SUMMARY = "implementations.yaml, releases.yaml and drift.yaml have the form that the program reads."

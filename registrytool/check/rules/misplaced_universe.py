@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, yaml_lines
+from registrytool.check.model import Finder
+from registrytool.check.sources import yaml_lines
 from registrytool.config import read_yaml
 from registrytool.errors import ContentError
 from registrytool.universe import DEFAULT_NAMESPACE
@@ -12,7 +13,8 @@ from registrytool.universe import DEFAULT_NAMESPACE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT119"
 SUMMARY = "The path of a universe is its namespace and its number."

@@ -10,7 +10,8 @@ from registrytool.check.steps import Said, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT308"
 SUMMARY = "A step can be written down as SQL without a database, and that does the same."

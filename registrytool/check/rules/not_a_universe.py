@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from registrytool.check.sources import Finder, yaml_lines
+from registrytool.check.model import Finder
+from registrytool.check.sources import yaml_lines
 from registrytool.config import read_yaml
 from registrytool.errors import ContentError
 from registrytool.universe import Universe
@@ -12,7 +13,8 @@ from registrytool.universe import Universe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT118"
 SUMMARY = "Every file of a universe is a dimension universe."

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registrytool.catalog import Catalog
-from registrytool.check.sources import Finder, explain
+from registrytool.check.model import Finder
+from registrytool.check.sources import explain
 from registrytool.errors import ContentError
 from registrytool.models import CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT111"
 SUMMARY = "Every script and schema file can be executed and defines what it must."

@@ -10,7 +10,8 @@ from registrytool.check.steps import Said, alterations, bare, findings, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT405"
 SUMMARY = "A column of a big table becomes NOT NULL only when a validated check has proved it."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registrytool.check.lock import LOCK, read_lock
-from registrytool.check.sources import Finder
+from registrytool.check.model import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT202"
 SUMMARY = "A released file is never removed."

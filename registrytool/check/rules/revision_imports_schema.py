@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, imported
+from registrytool.check.model import Finder
+from registrytool.check.sources import imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT117"
 SUMMARY = "A revision imports no schema file and does not ask for the newest version."

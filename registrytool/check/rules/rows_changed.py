@@ -11,9 +11,10 @@ from registrytool.check.steps import Said, declared, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
     from registrytool.check.rows import TableContent
-    from registrytool.check.trial import Trial
+    from registrytool.check.tried import Trial
 
 CODE = "RT304"
 SUMMARY = "A step keeps all rows and values but those that it declares."

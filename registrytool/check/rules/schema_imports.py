@@ -6,12 +6,14 @@ import ast
 import sys
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, imported
+from registrytool.check.model import Finder
+from registrytool.check.sources import imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT116"
 SUMMARY = "A schema file imports SQLAlchemy and the standard library only."

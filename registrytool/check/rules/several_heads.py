@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, Script
+from registrytool.check.model import Finder
 from registrytool.naming import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
+    from registrytool.check.sources import Script
 
 CODE = "RT105"
 SUMMARY = "Each implementation has one head: versions follow one another in a line."

@@ -9,7 +9,8 @@ from registrytool.check.steps import Said, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT301"
 SUMMARY = "Every step runs on every content that its versions permit."

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, parse_version
+from registrytool.check.model import Finder
+from registrytool.check.sources import parse_version
 from registrytool.models import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT123"
 SUMMARY = "Every file in the folder of an implementation is read."

@@ -9,7 +9,8 @@ from registrytool.check.steps import Said, changes_type, emitted, findings, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT406"
 SUMMARY = "A column of a big table does not get a type for which every row is written again."

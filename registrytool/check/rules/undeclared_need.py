@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder
+from registrytool.check.model import Finder
 from registrytool.models import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT115"
 SUMMARY = "A step that looks at the version of another component declares that it needs it."

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from registrytool.check.model import Finding
+from registrytool.check.finding import Finding
 from registrytool.scaffold.marks import MARK, SENTENCE
 
 if TYPE_CHECKING:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder
+from registrytool.check.model import Finder
 from registrytool.errors import ContentError
 from registrytool.models import COMPONENTS, CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT120"
 SUMMARY = "Every implementation with schema files is in implementations.yaml."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registrytool.check.model import Finder
 from registrytool.check.named_versions import named_versions
-from registrytool.check.sources import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT121"
 SUMMARY = "releases.yaml and drift.yaml name versions that exist."

@@ -9,7 +9,8 @@ from registrytool.check.steps import Said, exact, findings, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT302"
 SUMMARY = "A step leads exactly to the snapshot of its version."

@@ -6,13 +6,15 @@ import ast
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from registrytool.check.sources import Finder, Script, assignments
+from registrytool.check.model import Finder
+from registrytool.check.sources import Script, assignments
 from registrytool.history import PHASES, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registrytool.check.model import Finding, Subject
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Subject
 
 CODE = "RT125"
 SUMMARY = "What a script declares is something that is declared, and says something."

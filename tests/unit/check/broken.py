@@ -11,7 +11,8 @@ from registrytool.config import Content
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registrytool.check.model import Finding, Report
+    from registrytool.check.finding import Finding
+    from registrytool.check.model import Report
 
 VERSIONS = "alembic/versions/dimensions-config"
 UNIVERSES = "schemas/dimensions-config/toy"

