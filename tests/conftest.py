@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from tests.support.places import ODD_NAMESPACE, Dialect, Outcome, Place, Run
-from tests.support.postgres import PostgresMissingError, PostgresServer, find_sources, postgres_server
+from tests.support.postgres import PostgresMissingError, PostgresServer, find_sources, memory_folder, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -44,6 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get(CLIENT_VARIABLE),
         help=f"Python interpreter of an environment with lsst-daf-butler (default: {CLIENT_VARIABLE})",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Keep temporary files in memory, those of workers and of programs that tests start as well, unless told where."""
+    if "TMPDIR" not in os.environ and (folder := memory_folder()) is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
