@@ -43,10 +43,19 @@ def remove(registry: Registry, act: Callable[..., Removal], name: str, what: str
     plan = registry.carry_out(partial(operation, catalog=registry.catalog), question)
 
     def table() -> None:
-        say("Nothing was changed. It would be removed:" if registry.dry_run else "Removed:")
+        say(_title(plan, cascade=cascade, dry_run=registry.dry_run))
         _show(plan, say)
 
     registry.answer(plan.to_dict(), table)
+
+
+def _title(plan: Removal, *, cascade: bool, dry_run: bool) -> str:
+    if not dry_run:
+        return "Removed:"
+    if plan.dataset_types:
+        return "Nothing was changed. Datasets are in the way; when these are gone, it would be removed:"
+    way = "With --cascade it" if plan.dependants and not cascade else "It"
+    return f"Nothing was changed. {way} would be removed:"
 
 
 def _show(plan: Removal, write: Callable[[str], None]) -> None:

@@ -266,7 +266,8 @@ def delete(
     plan = registry.carry_out(partial(act, preview=registry.dry_run, catalog=registry.catalog), question)
 
     def table() -> None:
-        say("Nothing was changed. It would be deleted:" if registry.dry_run else "Deleted:")
+        way = "With --cascade it" if plan.dependants and not cascade else "It"
+        say(f"Nothing was changed. {way} would be deleted:" if registry.dry_run else "Deleted:")
         _show_delete(plan, say)
 
     registry.answer(plan.to_dict(), table)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from registrytool.catalog import Catalog
+    from registrytool.maintain.records import OnConflict, RecordPlan
     from registrytool.maintain.session import Session
     from registrytool.progress import Progress
     from registrytool.repository import Repository
@@ -217,7 +218,7 @@ def _related(exposures: Sequence[Record], wanted: set[int], systems: Sequence[st
 def _define(
     session: Session, definition: InstrumentDefinition, visits: Sequence[Visit], options: VisitOptions, *, act: bool
 ) -> tuple[tuple[int, ...], list[str]]:
-    """Define some visits in one transaction."""
+    """Define some visits in one transaction, or say what that would do."""
     shape = Shape.of(session.universe, "visit")
     old_form = "visit_system" in shape.element.implied
     existing = find_records(session, shape, [(definition.name, v.id) for v in visits])
@@ -254,38 +255,45 @@ def _define(
         (new if old is None else updates).append(visit)
         if grows:
             grown.append(visit)
-    if not act:
-        return (len(new), len(updates), len(existing) - len(updates), sum(map(len, details.values()))), notes
-    _systems(session, definition.name, [s for v in visits for s in v.systems])
-    insert = apply_records(session, plan_records(session, "visit", [rows[v.id] for v in new]))
-    replace = apply_records(
-        session, plan_records(session, "visit", [rows[v.id] for v in updates], on_conflict="replace")
-    )
-    detectors = {r["id"] for r in iter_records(session, "detector", {"instrument": definition.name})}
-    regions = [
-        {"instrument": definition.name, "visit": visit, "detector": detector, REGION: region}
+    name = definition.name
+    promised: dict[str, list[tuple[Any, ...]]] = {}
+
+    def planned(element: str, records: Sequence[Record], on_conflict: OnConflict = "skip") -> RecordPlan:
+        plan = plan_records(session, element, records, on_conflict=on_conflict, promised=promised)
+        key = Shape.of(session.universe, element).key_of
+        promised.setdefault(element, []).extend(key(row) for row in plan.new)
+        return plan
+
+    numbers_of_systems = {s: VISIT_SYSTEMS[s] for v in visits for s in v.systems}
+    systems = planned("visit_system", [{"instrument": name, "id": i, "name": s} for s, i in numbers_of_systems.items()])
+    insert = planned("visit", [rows[v.id] for v in new], "fail")
+    replace = planned("visit", [rows[v.id] for v in updates], "replace")
+    detectors = {r["id"] for r in iter_records(session, "detector", {"instrument": name})}
+    found = [
+        {"instrument": name, "visit": visit, "detector": detector, REGION: region}
         for visit, parts in details.items()
         for detector, region in parts.items()
         if detector in detectors
     ]
-    done = apply_records(session, plan_records(session, "visit_detector_region", regions, on_conflict="replace"))
+    regions = planned("visit_detector_region", found, "replace")
     # After the regions: ObsCore rows of exposures, which take them, need not be made twice.
-    _write(session, "visit_definition", _definitions(definition.name, [*new, *grown], old_form=old_form))
+    links = planned("visit_definition", _definitions(name, [*new, *grown], old_form=old_form))
+    plans = [systems, insert, replace, regions, links]
     if "visit_system_membership" in session.universe:
         membership = [
-            {"instrument": definition.name, "visit": v.id, "visit_system": VISIT_SYSTEMS[s]}
+            {"instrument": name, "visit": v.id, "visit_system": VISIT_SYSTEMS[s]}
             for v in visits
-            if v.id in rows or (definition.name, v.id) in existing
+            if v.id in rows or (name, v.id) in existing
             for s in v.systems
         ]
-        _write(session, "visit_system_membership", membership)
-        _leave_systems(session, definition.name, grown)
-    numbers = (insert.inserted, replace.replaced, len(existing) - replace.replaced, done.inserted + done.replaced)
-    return numbers, notes
-
-
-def _write(session: Session, element: str, rows: Sequence[Record]) -> None:
-    apply_records(session, plan_records(session, element, rows, on_conflict="skip"))
+        plans.append(planned("visit_system_membership", membership))
+    if act:
+        for plan in plans:
+            apply_records(session, plan)
+        if "visit_system_membership" in session.universe:
+            _leave_systems(session, name, grown)
+    changed = len(replace.changes)
+    return (len(insert.new), changed, len(existing) - changed, len(regions.new) + len(regions.changes)), notes
 
 
 def _definitions(instrument: str, visits: Sequence[Visit], *, old_form: bool) -> list[Record]:
@@ -297,12 +305,6 @@ def _definitions(instrument: str, visits: Sequence[Visit], *, old_form: bool) ->
                 row["visit_system"] = VISIT_SYSTEMS[visit.systems[0]]
             rows.append(row)
     return rows
-
-
-def _systems(session: Session, instrument: str, names: Iterable[str]) -> None:
-    """Make the records of visit systems that are missing."""
-    wanted = [{"instrument": instrument, "id": VISIT_SYSTEMS[n], "name": n} for n in dict.fromkeys(names)]
-    _write(session, "visit_system", wanted)
 
 
 def _leave_systems(session: Session, instrument: str, visits: Sequence[Visit]) -> None:

@@ -140,7 +140,9 @@ def plan_records(
     not_null = [n for n in shape.fields if n in table.c and not table.c[n].nullable]
     complete: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
-        checked = shape.complete(shape.check(row, wanted, session.dialect), wanted, not_null)
+        fields = shape.check(row, wanted, session.dialect)
+        # Without its key nothing can be said of it; what else is missing matters if it is written.
+        checked = shape.complete(fields, wanted, not_null if _lacking(shape.key, fields) else shape.key)
         key = shape.key_of(checked)
         if complete.setdefault(key, checked) != checked:
             message = f"Cannot {wanted}: two rows that differ are for {shape.describe(key)}."
@@ -152,7 +154,10 @@ def plan_records(
     changes = []
     if on_conflict == "replace":
         changes = [c for key, old in existing.items() if (c := _change(key, old, complete[key])) is not None]
-    _check_uniques(session, shape, [*new, *(complete[c.key] for c in changes)], set(complete), wanted)
+    written = [*new, *(complete[c.key] for c in changes)]
+    for row in written:
+        shape.complete(row, wanted, not_null)
+    _check_uniques(session, shape, written, set(complete), wanted)
     referring = [*new, *({**existing[c.key], **c.after} for c in changes)]
     _check_references(session, shape, referring, wanted, promised or {})
     return RecordPlan(element, tuple(new), tuple(changes), len(existing) - len(changes), on_conflict == "skip")

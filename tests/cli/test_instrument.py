@@ -112,6 +112,8 @@ def test_what_goes_with_an_instrument_is_shown_before_the_question(
     refused = run("instrument", "remove", repo, "Toy")
     assert (refused.exit_code, refused.stdout) == (3, "")
     assert refused.stderr.startswith("Error: Cannot remove the instrument Toy: other records refer to it (1 of day_obs")
+    shown = run("instrument", "remove", repo, "Toy", "--dry-run")
+    assert shown.stdout.startswith("Nothing was changed. With --cascade it would be removed:\n  Toy\n")
     done = run("instrument", "remove", repo, "Toy", "--cascade", stdin=f"{answer}\n")
     gone = "  Toy\n  2 of detector\n  2 of physical_filter\n  1 of day_obs that refer to it\n"
     question = f"Remove the instrument Toy from {repo}? [y/N]: "

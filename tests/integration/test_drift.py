@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from registrytool.database import Database
 from registrytool.drift import load_drift
 from registrytool.errors import MigrationError, RegistryDriftError, RegistryStateError
+from registrytool.maintain.record_transfer import export_records, import_records
 from registrytool.models import Judgement
 from registrytool.verify import repair_registry, verify_registry
 from tests.support.content_states import CATALOG
@@ -20,7 +21,9 @@ from tests.support.rows import fill_registry, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from registrytool.maintain.records import OnConflict
     from registrytool.repository import Repository
     from tests.support.places import Place
 
@@ -305,3 +308,14 @@ def test_collections_of_the_same_name_cannot_be_repaired_away(place: Place) -> N
         "the table collection; collection_id tells them apart."
     )
     assert {d.drift for d in verify_registry(repository).differences} == {"collection-name-not-unique"}
+
+
+@pytest.mark.parametrize("existing", ["skip", "replace"])
+def test_records_with_gaps_go_back_to_where_they_came_from(existing: OnConflict, place: Place, tmp_path: Path) -> None:
+    repository = drifted("implied-dimension-null", place)
+    execute(repository, "UPDATE physical_filter SET band = NULL")
+    before, file = read_content(repository), tmp_path / "records.yaml"
+    export_records(repository, file)
+    done = import_records(repository, file, on_conflict=existing)
+    assert {(r.inserted, r.replaced) for r in done.elements} == {(0, 0)}
+    assert read_content(repository) == before

@@ -12,6 +12,7 @@ from registrytool.instruments.library import load_definition
 from registrytool.instruments.photodiode import ingest_photodiode
 from registrytool.instruments.placement import Transfer
 from registrytool.instruments.visits import VisitOptions, define_visits
+from registrytool.maintain.dependants import delete_records
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.records import insert_records, update_records
 from registrytool.maintain.session import change, reading
@@ -57,7 +58,9 @@ def test_it_does_not_matter_when_visits_are_defined(place: Place, tmp_path: Path
     whole = make(place)
     raws.register(whole, CAMERA)
     add_exposures(whole, 1, 2, 3, 4)
+    planned = define_visits(whole, CAMERA, dry_run=True)
     report = define_visits(whole, CAMERA)
+    assert planned == report
     assert (report.visits, report.existing, report.conflicts) == (5, 0, ())
     again = define_visits(whole, CAMERA)
     assert (again.visits, again.updated, again.existing, again.conflicts) == (0, 0, 5, ())
@@ -105,8 +108,16 @@ def test_visits_are_defined_on_old_universes(place: Place, universe: str) -> Non
         insert_records(session, "exposure", [{k: v for k, v in row.items() if k in known}])
 
     change(repository, "add", work)
+    gone = {"instrument": "HSC", "id": 111}
+    change(repository, "lose a detector", lambda s: delete_records(s, "detector", gone))
+    planned = define_visits(repository, definition, dry_run=True)
     report = define_visits(repository, definition)
-    assert (report.visits, report.regions) == (1, len(definition.detectors))
+    assert planned == report
+    assert (report.visits, report.regions) == (1, len(definition.detectors) - 1)
+    again = VisitOptions(update=True)
+    planned = define_visits(repository, definition, again, dry_run=True)
+    assert planned == define_visits(repository, definition, again)
+    assert (planned.updated, planned.existing, planned.regions) == (0, 1, 0)
     assert define_visits(repository, definition).existing == 1
     rows = record_rows(repository)
     assert len(rows["visit_definition"]) == len(rows["visit_system"]) == 1
