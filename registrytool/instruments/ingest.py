@@ -1,7 +1,8 @@
 """Raw files, from their headers to exposure records, datasets and files of a datastore.
 
 Identifiers are those of the Butler's own ingest: UUID version 5 of dataset type, run and data ID (lsst/obs_base:
-python/lsst/obs/base/ingest.py), so that the same file is the same dataset in every repository.
+python/lsst/obs/base/ingest.py), so that the same file is the same dataset in every repository.  Old ones number
+datasets.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .ingest_records import Item, path_of, plan_batch
 from .library import bundled_definitions, load_definition
 from .observation import BadFile
 from .placement import Transfer
-from .stores import file_templates, store_of
+from .stores import file_templates, id_mode, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -300,7 +301,7 @@ class _Ingest:
             collection = ensure_collection(session, run, CollectionType.RUN)
             dataset_type = ensure_dataset_type(session, raw.dataset_type, raw.dimensions, raw.storage_class)
             rows = [item.data_id for item in group]
-            ids = insert_datasets(session, dataset_type, collection, rows, ids="data_id_run")
+            ids = insert_datasets(session, dataset_type, collection, rows, ids=id_mode(session))
             store_records(
                 session,
                 [

@@ -27,7 +27,7 @@ from registrytool.models import to_plain
 
 from .observation import BadFile
 from .placement import Placed, Transfer
-from .stores import file_templates, store_of
+from .stores import file_templates, id_mode, store_of
 from .templates import choose_template, format_template
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def ingest_photodiode(
             collection = ensure_collection(session, run, CollectionType.RUN)
             dataset_type = ensure_dataset_type(session, DATASET_TYPE, DIMENSIONS, STORAGE_CLASS)
             rows = [{"instrument": instrument, "exposure": exposure} for exposure in placed]
-            ids = insert_datasets(session, dataset_type, collection, rows, ids="data_id_run")
+            ids = insert_datasets(session, dataset_type, collection, rows, ids=id_mode(session))
             records = [
                 {
                     "dataset_id": dataset_id,

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import sqlalchemy as sa
 
 from registrytool.config import parse_yaml
+from registrytool.maintain.datasets import has_uuids
 from registrytool.maintain.datastore import datastore_of
 from registrytool.maintain.session import reading
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registrytool.catalog import Catalog
+    from registrytool.maintain.datasets import IdMode
     from registrytool.maintain.session import Session
     from registrytool.repository import Repository
 
@@ -42,6 +44,11 @@ def store_of(session: Session) -> LocalStore | RemoteStore:
     from .remote_placement import RemoteStore
 
     return RemoteStore(datastore.root, known)
+
+
+def id_mode(session: Session) -> IdMode:
+    """Return how ingested files are identified, as by the Butler: UUIDs follow from the data ID, numbers do not."""
+    return "data_id_run" if has_uuids(session) else "uuid7"
 
 
 def known_paths(repository: Repository, paths: Sequence[str], *, catalog: Catalog | None = None) -> set[str]:

@@ -347,7 +347,8 @@ def _identifiers(
         if mode != "uuid7":
             name = session.repository.name
             message = f"The registry of {name} identifies datasets by numbers, which follow from no data ID."
-            raise RegistryStateError(message, hint="Migrate the registry to UUIDs, or let new numbers be given.")
+            hint = "Migrate the registry to UUIDs, or ask for new numbers with --new-ids uuid7."
+            raise RegistryStateError(message, hint=hint)
         return list(session.new_ids("dataset", "id", len(rows)))
     if mode == "uuid7":
         return [uuid7() for _ in rows]

@@ -315,7 +315,7 @@ def test_records_with_gaps_go_back_to_where_they_came_from(existing: OnConflict,
     repository = drifted("implied-dimension-null", place)
     execute(repository, "UPDATE physical_filter SET band = NULL")
     before, file = read_content(repository), tmp_path / "records.yaml"
-    export_records(repository, file)
+    export_records(repository, file, ["physical_filter"])
     done = import_records(repository, file, on_conflict=existing)
     assert {(r.inserted, r.replaced) for r in done.elements} == {(0, 0)}
     assert read_content(repository) == before

@@ -18,6 +18,7 @@ from registrytool.errors import ConfigurationError, RegistryStateError, Registry
 from registrytool.instruments.headers import read_headers
 from registrytool.instruments.ingest import IngestOptions, ingest_raws
 from registrytool.instruments.observation import BadFile
+from registrytool.instruments.photodiode import ingest_photodiode
 from registrytool.instruments.placement import JOURNALS, Transfer
 from registrytool.instruments.sources import find_files
 from registrytool.maintain.record_reading import load_records
@@ -104,6 +105,23 @@ def test_bad_files_are_named_and_the_rest_is_ingested(place: Place, tmp_path: Pa
         ingest_raws(repository, [str(unknown)], IngestOptions(fail_fast=True))
     assert caught.value.message == f"Cannot ingest {unknown}: the instrument HSC has no filter 'Q'."
     assert record_rows(repository) == before
+
+
+@pytest.mark.parametrize("at", ["w_2020_45", "datasets=ByDimensionsDatasetRecordStorageManager/1.0.0"])
+def test_old_registries_number_what_is_ingested(at: str, place: Place, tmp_path: Path) -> None:
+    repository = make(place, at)
+    raws.register(repository, raws.cameras()[0])
+    files = [str(raws.hsc(tmp_path / f"{n}.fits", 2, n)) for n in (49, 50)]
+    options = IngestOptions(transfer=Transfer.COPY)
+    assert ingest_raws(repository, files, options).datasets == 2
+    (readings := tmp_path / "Photodiode_20130617_2.txt").write_text("0.0 1e-9\n0.1 2e-9\n")
+    assert ingest_photodiode(repository, "HSC", [str(readings)]).datasets == 1
+    assert ingest_raws(repository, files, dataclasses.replace(options, existing="skip")).skipped == 2
+    assert ingest_photodiode(repository, "HSC", [str(readings)]).skipped == 1
+    with reading(repository) as session:
+        assert sorted(session.connection.scalars(sa.select(session.table("dataset").c.id))) == [1, 2, 3]
+    assert records_of(repository) == files_of(repository)
+    assert_clean(repository)
 
 
 def test_instruments_must_be_registered(place: Place, tmp_path: Path) -> None:
