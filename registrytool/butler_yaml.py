@@ -37,18 +37,62 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
     warnings : `list` [`str`]
         What was wrong without any step, and what must be done by hand.
     """
+    if path is None:
+        return _by_hand(plan, _new_names(plan, catalog), catalog)
+    try:
+        text = _read(path)
+        changed, warnings = _followed(path, text, plan, catalog)
+        if changed != text:
+            named = "; ".join(_must_name(plan, _new_names(plan, catalog), catalog))
+            _replace(path, changed, f"It must name {named}." if named else "Compare it with one of a new repository.")
+    except ConfigurationError as error:
+        return [_complaint(error)]
+    return warnings
+
+
+def require_writable(path: Path | None, plan: Plan, catalog: Catalog) -> None:
+    """Check that what `follow_plan` is going to do can be done: after the commit of a migration it is too late.
+
+    Parameters
+    ----------
+    path, plan, catalog
+        See `follow_plan`.
+
+    Raises
+    ------
+    ConfigurationError
+        The file must be changed, and it cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        text = _read(path)
+        changed, _ = _followed(path, text, plan, catalog)
+    except ConfigurationError:
+        # It is in a state that cannot be changed here at all, which is said when all is done.
+        return
+    if changed == text:
+        return
+    try:
+        _write_beside(path.resolve(), changed, "").unlink()
+    except ConfigurationError as error:
+        message = f"The migration changes butler.yaml as well, and {error.message}"
+        hint = "Make it writable; or name the registry by its URL, and change the file by hand afterwards."
+        raise ConfigurationError(message, hint=hint) from error
+
+
+def _new_names(plan: Plan, catalog: Catalog) -> dict[str, str]:
+    history = catalog.history
+    return {old: new for s in plan.steps for old, new in history.revision(s.revision).configuration.items()}
+
+
+def _followed(path: Path, text: str, plan: Plan, catalog: Catalog) -> tuple[str, list[str]]:
+    """Return the text of a file as a plan wants it, and what must be said about it."""
     from .models import CONFIGURATIONS
 
     warnings: list[str] = []
-    history = catalog.history
-    renamed = {old: new for s in plan.steps for old, new in history.revision(s.revision).configuration.items()}
-    if path is None:
-        return _by_hand(plan, renamed, catalog)
-    try:
-        rename_values(path, renamed)
-        managers = _managers(parse_yaml(_read(path)))
-    except ConfigurationError as error:
-        return [_complaint(error)]
+    text = _with_names(path, text, _new_names(plan, catalog))
+    managers = _managers(parse_yaml(text))
     components = plan.start.components.keys() | plan.end.components.keys()
     for component in sorted(components - CONFIGURATIONS.keys()):
         start, end = plan.start.get(component), plan.end.get(component)
@@ -63,13 +107,13 @@ def follow_plan(path: Path | None, plan: Plan, catalog: Catalog) -> list[str]:
             continue
         class_name = catalog.configured_class(component, end.implementation) if end is not None else None
         try:
-            set_manager(path, component, class_name)
+            text = _with_manager(path, text, component, class_name)
         except ConfigurationError as error:
             warnings.append(_complaint(error))
             continue
         if start is not None and end is not None and start.implementation == end.implementation:
             warnings.append(f"butler.yaml named {present} as manager of {component}; now it names {class_name}")
-    return warnings
+    return text, warnings
 
 
 def _complaint(error: ConfigurationError) -> str:
@@ -78,6 +122,12 @@ def _complaint(error: ConfigurationError) -> str:
 
 def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[str]:
     """Say what must be changed in the files of a registry that was named by its URL."""
+    what = "the butler.yaml of each repository with this registry"
+    return [f"{what} must be changed by hand: it must name {item}" for item in _must_name(plan, renamed, catalog)]
+
+
+def _must_name(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[str]:
+    """Return what a file must name after a plan that it did not name before."""
     from .models import CONFIGURATIONS
 
     changed = [f"{new} instead of {old}" for old, new in sorted(renamed.items())]
@@ -85,8 +135,7 @@ def _by_hand(plan: Plan, renamed: Mapping[str, str], catalog: Catalog) -> list[s
         implementation = plan.end[component].implementation
         if implementation != plan.start[component].implementation:
             changed.append(f"{catalog.configured_class(component, implementation)} as registry.managers.{component}")
-    what = "the butler.yaml of each repository with this registry"
-    return [f"{what} must be changed by hand: it must name {item}" for item in changed]
+    return changed
 
 
 def names_manager(path: Path, component: str) -> bool:
@@ -119,56 +168,49 @@ def set_manager(path: Path, component: str, class_name: str | None) -> bool:
         The file is not written in a way that can be changed like this; it is as it was.
     """
     text = _read(path)
+    changed = _with_manager(path, text, component, class_name)
+    if changed != text:
+        _replace(path, changed, _action(component, class_name))
+    return changed != text
+
+
+def _action(component: str, class_name: str | None) -> str:
+    what = f"registry.managers.{component}"
+    return f"Please {f'set {what} to {class_name}' if class_name else f'remove {what}'} yourself."
+
+
+def _with_manager(path: Path, text: str, component: str, class_name: str | None) -> str:
+    """Return a text with another manager of a component; see `set_manager`."""
     before = parse_yaml(text)
-    present = _class_of(_managers(before), component)
-    if present == class_name:
-        return False
+    if _class_of(_managers(before), component) == class_name:
+        return text
     wanted = dict(_managers(before))
     if class_name is None:
         wanted.pop(component, None)
     else:
         wanted[component] = class_name
-    action = (
-        f"set registry.managers.{component} to {class_name}" if class_name else f"remove registry.managers.{component}"
-    )
     changed = _edited(text, component, class_name)
     if changed is None or _managers(_parsed(changed)) != wanted or _rest(_parsed(changed)) != _rest(before):
         message = f"{path} is not written in a way that registrytool can change."
-        raise ConfigurationError(message, hint=f"Please {action} yourself.")
-    _replace(path, changed, f"Please {action} yourself.")
-    return True
+        raise ConfigurationError(message, hint=_action(component, class_name))
+    return changed
 
 
-def rename_values(path: Path, names: Mapping[str, str]) -> bool:
+def _with_names(path: Path, text: str, names: Mapping[str, str]) -> str:
     """Give values other names, wherever they stand; datastores of another class keep their own names.
 
     The name of a datastore is in the rows of a registry.  Where the file does not give it, it follows from the class.
 
-    Parameters
-    ----------
-    path : `pathlib.Path`
-        The file.
-    names : `~collections.abc.Mapping` [`str`, `str`]
-        New values by old ones.
-
-    Returns
-    -------
-    changed : `bool`
-        Whether the file had to be changed.
-
     Raises
     ------
     ConfigurationError
-        The file is not written in a way that can be changed like this; it is as it was.
+        The file is not written in a way that can be changed like this.
     """
-    text = _read(path)
     before = parse_yaml(text)
     added: list[str] = []
     wanted = _renamed(before, names, added)
     if wanted == before:
-        return False
-    listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
-    action = f"Please change {listed} yourself, and give datastores a name."
+        return text
     lines = []
     for line in text.splitlines(keepends=True):
         lines.append(re.sub(r"[\w.]+", lambda match: names.get(match[0], match[0]), line))
@@ -179,10 +221,10 @@ def rename_values(path: Path, names: Mapping[str, str]) -> bool:
             lines[-1] = f"{lines[-1].rstrip()}{end}{' ' * len(head[1])}name: {name}{end}"
     changed = "".join(lines)
     if _parsed(changed) != wanted:
+        listed = ", ".join(f"{old} to {new}" for old, new in names.items() if old in text)
         message = f"{path} is not written in a way that registrytool can change."
-        raise ConfigurationError(message, hint=action)
-    _replace(path, changed, action)
-    return True
+        raise ConfigurationError(message, hint=f"Please change {listed} yourself, and give datastores a name.")
+    return changed
 
 
 def _renamed(value: Any, names: Mapping[str, str], added: list[str]) -> Any:
@@ -216,16 +258,29 @@ def _line_end(line: str) -> str:
 def _replace(path: Path, text: str, action: str) -> None:
     """Replace a file, or what a link leads to."""
     path = path.resolve()
+    temporary = _write_beside(path, text, action)
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, temporary, error, action) from error
+
+
+def _write_beside(path: Path, text: str, action: str) -> Path:
+    """Write a file that can take the place of another, and return where it is."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_bytes(text.encode("utf-8"))
         temporary.chmod(path.stat().st_mode & 0o777)
-        temporary.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        message = f"{path} cannot be written: {error.strerror or error}."
-        raise ConfigurationError(message, hint=action) from error
+        raise _unwritable(path, temporary, error, action) from error
+    return temporary
+
+
+def _unwritable(path: Path, temporary: Path, error: OSError, action: str) -> ConfigurationError:
+    with contextlib.suppress(OSError):
+        temporary.unlink()
+    message = f"{path} cannot be written: {error.strerror or error}."
+    return ConfigurationError(message, hint=action)
 
 
 def _parsed(text: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .backup import back_up, backup_path, require_backup_tool
-from .butler_yaml import follow_plan
+from .butler_yaml import follow_plan, require_writable
 from .catalog import Catalog
 from .database import Database
 from .errors import RegistryToolError
@@ -173,6 +173,8 @@ def apply_migration(
 
     Raises
     ------
+    ConfigurationError
+        Its ``butler.yaml`` must be changed with it, and cannot be written.
     RegistryStateError
         The registry is not fit for it; it is as it was.
     MigrationError
@@ -184,6 +186,7 @@ def apply_migration(
         run = _prepare(connection, database, repository, options, catalog, progress)
     if not _is_due(run):
         return _nothing_done(run, repository, catalog)
+    require_writable(repository.config_file, run.plan, catalog)
     target = None
     if options.backup:
         require_backup_tool(database)

@@ -326,6 +326,20 @@ BAD_OPTIONS = [
 ]
 
 
+def test_migrate_refuses_to_begin_when_butler_yaml_cannot_be_written(old_registry: Registry, run: Run) -> None:
+    # Not even the superuser writes a file over a folder.
+    (old_registry.folder / ".butler.yaml.new").mkdir()
+    before = old_registry.trace()
+    outcome = run("migrate", "repo", "--no-backup", "--to", "collections=NameKeyCollectionManager/2.0.0")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.splitlines()[-1] == (
+        f"Error: The migration changes butler.yaml as well, and {old_registry.folder.resolve() / 'butler.yaml'} cannot "
+        "be written: Is a directory. Make it writable; or name the registry by its URL, and change the file by hand "
+        "afterwards."
+    )
+    assert old_registry.trace() == before
+
+
 @pytest.mark.parametrize(("options", "code", "sentence"), BAD_OPTIONS, ids=[" ".join(case[0]) for case in BAD_OPTIONS])
 def test_migrate_refuses_bad_options_in_one_sentence(
     options: list[str], code: int, sentence: str, old_registry: Registry, run: Run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registrytool.butler_yaml import follow_plan, set_manager
+from registrytool.butler_yaml import follow_plan, require_writable, set_manager
 from registrytool.errors import ConfigurationError
 from registrytool.models import Plan
 from tests.support.content_states import CATALOG, NAME_KEY
@@ -76,3 +76,35 @@ def test_a_registry_that_is_named_by_its_url_says_what_the_files_must_name() -> 
         "lsst.daf.butler.registry.collections.nameKey.NameKeyCollectionManager as registry.managers.collections"
     )
     assert follow_plan(None, Plan(start, start, ()), CATALOG) == []
+
+
+def test_a_file_that_a_plan_cannot_change_is_found_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, _data: bytes) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    start = CATALOG.newest_state()
+    plan = Plan(start, start.replace(NAME_KEY), ())
+    path = tmp_path / "butler.yaml"
+    path.write_text("registry:\n  managers:\n    collections: lsst.old.Manager\n")
+    before = path.read_bytes()
+    require_writable(path, plan, CATALOG)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    require_writable(path, Plan(start, start, ()), CATALOG)  # nothing is to be changed
+    with pytest.raises(ConfigurationError) as error:
+        require_writable(path, plan, CATALOG)
+    assert str(error.value) == (
+        f"The migration changes butler.yaml as well, and {path} cannot be written: Permission denied. "
+        "Make it writable; or name the registry by its URL, and change the file by hand afterwards."
+    )
+    # What happens to the file in the meantime is told when the migration is done.
+    assert follow_plan(path, plan, CATALOG) == [
+        (
+            f"butler.yaml must be changed by hand: {path} cannot be written: Permission denied. It must name "
+            "lsst.daf.butler.registry.collections.nameKey.NameKeyCollectionManager as registry.managers.collections"
+        )
+    ]
