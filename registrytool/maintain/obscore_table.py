@@ -103,7 +103,7 @@ def enable_obscore(
     Raises
     ------
     RegistryStateError
-        The registry has such a table already.
+        The registry has such a table already; or no Butler could write it any more.
     ConfigurationError
         The configuration is not one.
     """
@@ -113,8 +113,9 @@ def enable_obscore(
 
     catalog = catalog or Versions()
     with reading(repository, catalog=catalog) as session:
-        present = session.state.get("obscore")
-    target = f"obscore={catalog.newest('obscore', 'ObsCoreLiveTableManager').version}"
+        present, state = session.state.get("obscore"), session.state
+    newest = catalog.newest("obscore", "ObsCoreLiveTableManager")
+    target = f"obscore={newest.version}"
     if present is not None:
         path = repository.config_file
         if path is None or names_manager(path, "obscore"):
@@ -125,6 +126,11 @@ def enable_obscore(
         report = _migrated(repository, MigrateOptions((target,), backup=False), catalog, progress, dry_run=dry_run)
         warning = "the table was there, and butler.yaml did not name its manager"
         return replace(report, warnings=(*report.warnings, warning))
+    # The Butlers that wrote the oldest registries did not know such tables, and those that do know no such registries.
+    now, then = (catalog.releases.readers_and_writers(s)[1] for s in (state, state.replace(newest)))
+    if then == "none" and now != then:
+        message = f"With an ObsCore table no Butler could write the registry of {repository.name}: it is too old."
+        raise RegistryStateError(message, hint="Migrate it before, with 'registrytool migrate'.")
     options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, backup=backup, backup_to=backup_to)
     return _migrated(repository, options, catalog, progress, dry_run=dry_run)
 

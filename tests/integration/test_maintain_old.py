@@ -38,12 +38,16 @@ from registrytool.maintain.dataset_type_changes import (
 from registrytool.maintain.dataset_types import load_dataset_types
 from registrytool.maintain.datasets import insert_datasets
 from registrytool.maintain.find import Query
+from registrytool.maintain.obscore_table import enable_obscore
 from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import Session, change, reading
-from tests.support.registries import assert_clean, make
+from registrytool.status import registry_status
+from tests.support.registries import assert_clean, make, migrate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from registrytool.repository import Repository
     from tests.support.places import Place
 
@@ -306,3 +310,24 @@ def test_a_removal_that_is_killed_goes_on_when_it_is_run_again(place: Place) -> 
         assert "run/a" not in load_collections(session)
         dataset = session.table("dataset")
         assert session.scalar(sa.select(sa.func.count()).select_from(dataset)) == 3000
+
+
+@pytest.mark.parametrize("at", ["w_2020_45", "w_2021_22"])
+def test_an_obscore_table_must_not_lock_out_all_butlers(at: str, place: Place, tmp_path: Path) -> None:
+    (config := tmp_path / "obscore.yaml").write_text(
+        "{namespace: x, version: 1, collection_type: RUN, obs_collection: o, facility_name: f, dataset_types: {}}",
+        encoding="utf-8",
+    )
+    repository = make(place, at)
+    if at == "w_2020_45":
+        for dry_run in (True, False):
+            with pytest.raises(RegistryStateError) as caught:
+                enable_obscore(repository, config, backup=False, dry_run=dry_run)
+            assert str(caught.value) == (
+                f"With an ObsCore table no Butler could write the registry of {repository.name}: it is too old. "
+                "Migrate it before, with 'registrytool migrate'."
+            )
+        migrate(repository, "w_2022_49", has_simulated="0")
+    enable_obscore(repository, config, backup=False)
+    assert registry_status(repository).writers != "none"
+    assert_clean(repository)
