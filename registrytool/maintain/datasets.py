@@ -6,7 +6,6 @@ A dataset is a row of ``dataset`` and a row of the tags table of its dimensions;
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import time
 import uuid
@@ -18,7 +17,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
-from .idlist import IdList
+from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
 from .summaries import ensure_summaries
@@ -100,40 +99,6 @@ def parse_ids(session: Session, texts: Iterable[str]) -> list[DatasetId]:
 def format_data_id(data_id: Mapping[str, Any]) -> str:
     """Return a data ID for people: ``instrument='HSC', detector=5``."""
     return ", ".join(f"{name}={value!r}" for name, value in data_id.items()) or "no dimensions"
-
-
-def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-    """Return the condition that a column has one of many values, which are sent as one.
-
-    Parameters
-    ----------
-    session : `Session`
-        The open registry.
-    column : `sqlalchemy.ColumnElement`
-        A column of UUIDs, numbers or text.
-    values : iterable
-        The values; an `IdList` takes the least time.
-    """
-    if not isinstance(values, IdList):
-        values = list(values)
-        if values and isinstance(values[0], uuid.UUID):
-            values = IdList(values)
-    ids = values if isinstance(values, IdList) else None
-    if session.dialect == "sqlite":
-        quote = '"' if ids is not None and ids.are_uuids else ""
-        text = (
-            json.dumps(values) if ids is None else f"[{quote}{ids.texts(f'{quote},{quote}')}{quote}]" if ids else "[]"
-        )
-        return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
-    from sqlalchemy.dialects import postgresql
-
-    # Constants: the planner must know how many there are.
-    sent = (
-        sa.literal(values, postgresql.ARRAY(sa.Text()))
-        if ids is None
-        else sa.literal(f"{{{ids.texts(',')}}}", sa.Text())
-    )
-    return column == sa.any_(sa.cast(sent, postgresql.ARRAY(column.type)))
 
 
 def id_as_text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

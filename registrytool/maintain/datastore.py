@@ -13,7 +13,7 @@ from registrytool.config import parse_yaml
 from registrytool.errors import ConfigurationError, RegistryStateError
 
 from .collections import insert_missing
-from .datasets import among
+from .idlist import among
 from .pieces import chunks
 
 if TYPE_CHECKING:

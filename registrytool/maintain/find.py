@@ -16,8 +16,9 @@ from . import expressions, timespans
 from .collections import Collection, Collections, CollectionType, is_glob, load_collections
 from .conditions import Scope, condition
 from .dataset_types import DatasetType, load_dataset_types, require_dataset_type
-from .datasets import DatasetId, among, parse_ids
+from .datasets import DatasetId, parse_ids
 from .expressions import ExpressionError
+from .idlist import among
 from .pieces import chunks
 from .summaries import TYPES
 

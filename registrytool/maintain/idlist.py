@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
+
+import sqlalchemy as sa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .datasets import DatasetId
+    from .session import Session
 
 #: Identifiers of one part.
 PART = 25_000
@@ -108,3 +112,37 @@ class IdList:
         """
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+
+def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of many values, which are sent as one.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    column : `sqlalchemy.ColumnElement`
+        A column of UUIDs, numbers or text.
+    values : iterable
+        The values; an `IdList` takes the least time.
+    """
+    if not isinstance(values, IdList):
+        values = list(values)
+        if values and isinstance(values[0], uuid.UUID):
+            values = IdList(values)
+    ids = values if isinstance(values, IdList) else None
+    if session.dialect == "sqlite":
+        quote = '"' if ids is not None and ids.are_uuids else ""
+        text = (
+            json.dumps(values) if ids is None else f"[{quote}{ids.texts(f'{quote},{quote}')}{quote}]" if ids else "[]"
+        )
+        return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
+    from sqlalchemy.dialects import postgresql
+
+    # Constants: the planner must know how many there are.
+    sent = (
+        sa.literal(values, postgresql.ARRAY(sa.Text()))
+        if ids is None
+        else sa.literal(f"{{{ids.texts(',')}}}", sa.Text())
+    )
+    return column == sa.any_(sa.cast(sent, postgresql.ARRAY(column.type)))

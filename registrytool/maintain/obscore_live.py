@@ -14,7 +14,7 @@ from registrytool.errors import RegistryStateError
 
 from .collections import CollectionType, insert_missing, load_collections
 from .dataset_types import load_dataset_types
-from .idlist import IdList
+from .idlist import IdList, among
 from .pieces import chunks
 
 if TYPE_CHECKING:
@@ -99,8 +99,6 @@ class LiveTable:
 
     def members(self, dataset_type: DatasetType) -> sa.Select[tuple[Any]]:
         """Return the query for the identifiers of all datasets of a type that should have a row."""
-        from .datasets import among
-
         session, dataset = self.session, self.session.table("dataset")
         if self.tagged:
             tags = session.table(dataset_type.tags_table)
@@ -128,8 +126,6 @@ class LiveTable:
         self, dataset_type: DatasetType, ids: Iterable[DatasetId]
     ) -> list[tuple[DatasetId, str, Mapping[str, Any]]]:
         """Return those of some datasets of a type that should have a row: identifier, run and data ID."""
-        from .datasets import among
-
         session, dataset = self.session, self.session.table("dataset")
         tags, run, collection = (
             session.table(dataset_type.tags_table),
@@ -170,7 +166,6 @@ class LiveTable:
         tally : `~collections.Counter` [`str`]
             How many rows are ``inserted``, ``changed`` and ``kept``.
         """
-        from .datasets import among
         from .obscore_rows import DATASET
 
         rows = maker.rows(self.datasets(dataset_type, ids))
@@ -224,8 +219,6 @@ class LiveTable:
 
     def delete(self, ids: Iterable[DatasetId]) -> int:
         """Delete the rows of some datasets."""
-        from .datasets import among
-
         return self.session.execute(sa.delete(self.table).where(among(self.session, self.key, ids)))
 
 
@@ -337,8 +330,6 @@ def follow_tags(session: Session, collection: Collection) -> None:
 
 
 def _by_type(live: LiveTable, ids: Sequence[DatasetId]) -> Iterator[tuple[DatasetType, list[DatasetId]]]:
-    from .datasets import among
-
     dataset, types = live.session.table("dataset"), {t.id: t for t in live.types}
     query = sa.select(dataset.c.dataset_type_id, dataset.c.id).where(among(live.session, dataset.c.id, ids))
     found: dict[int, list[DatasetId]] = {}

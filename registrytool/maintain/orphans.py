@@ -11,8 +11,8 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .artifacts import Artifacts, artifact_path
-from .datasets import among
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
+from .idlist import among
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

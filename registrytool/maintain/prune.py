@@ -17,7 +17,6 @@ from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
 from .datasets import (
     Batches,
-    among,
     fetch_doomed,
     lock_datasets,
     move_to_trash,
@@ -26,7 +25,7 @@ from .datasets import (
 )
 from .datastore import LOCATION
 from .find import plan_search, select_part
-from .idlist import IdList
+from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
 from .session import change, reading

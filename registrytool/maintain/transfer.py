@@ -19,10 +19,10 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, ensure_collection, insert_missing, load_collections
-from .datasets import among, data_ids_taken, format_data_id, insert_datasets, lock_datasets
+from .datasets import data_ids_taken, format_data_id, insert_datasets, lock_datasets
 from .datastore import LOCATION
 from .find import find_datasets, plan_search
-from .idlist import IdList
+from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import BATCH, chunks
 from .session import planned_change

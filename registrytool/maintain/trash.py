@@ -16,9 +16,9 @@ from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
 from .artifacts import Artifacts, artifact_path
-from .datasets import among, fetch_ids, id_as_text, use_memory
+from .datasets import fetch_ids, id_as_text, use_memory
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
-from .idlist import IdList
+from .idlist import IdList, among
 from .session import change, reading
 
 if TYPE_CHECKING:
