@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from .errors import ContentError
 from .naming import shrink
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 #: Times are TAI nanoseconds since 1970; on SQLite these two stand for "no bound" (the end is 2100-01-01).
 MIN_NSEC = 0
 MAX_NSEC = 4102444800000000000
+
+
+#: What a table is made of, as schema files give it.
+_Item: TypeAlias = "sa.Column[Any] | ForeignKeySpec | UniqueSpec | IndexSpec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Definitions(Protocol):
 class Builder:
     """What a schema file uses to define its tables: the rules of the format for one registry.
 
+    A table is made when it is asked for, since a registry has some fifty, and most commands need a few.
+
     Parameters
     ----------
     catalog : `Definitions`
@@ -85,13 +91,15 @@ class Builder:
         self.state = state
         self.dialect = dialect
         self.universe = universe
-        self.metadata = sa.MetaData(schema=namespace)
+        self._metadata = sa.MetaData(schema=namespace)
+        #: What was defined, in this order, and what is still to be made of it.
+        self._names: list[str] = []
+        self._waiting: dict[str, tuple[tuple[_Item, ...], str | None]] = {}
         # Types of columns and of validity ranges were those of the dimensions, for all components.
         dimensions = catalog.module(state["dimensions"]) if state.get("dimensions") is not None else None
         self._old_type = getattr(dimensions, "column_type", None)
         self._timespan_columns: tuple[str, str] | None = getattr(dimensions, "TIMESPAN", None)
         self._references: dict[str, tuple[str, Any, str, str]] = {}
-        self._pending: list[tuple[sa.Table, list[ForeignKeySpec]]] = []
         self._component = ""
 
     def load(self, component: str) -> ModuleType:
@@ -212,12 +220,7 @@ class Builder:
 
     # -- tables -----------------------------------------------------------
 
-    def table(
-        self,
-        name: str,
-        *items: sa.Column[Any] | ForeignKeySpec | UniqueSpec | IndexSpec,
-        comment: str | None = None,
-    ) -> sa.Table:
+    def table(self, name: str, *items: _Item, comment: str | None = None) -> None:
         """Define a table and, by the rules of the format, the names of all that belongs to it.
 
         An index is left out if a primary key, unique constraint or other index has the very same columns.
@@ -231,22 +234,58 @@ class Builder:
         comment : `str`, optional
             Comment of the table, on PostgreSQL.
 
-        Returns
-        -------
-        table : `sqlalchemy.Table`
-            The table; its foreign keys are added when all tables are known.
+        Raises
+        ------
+        ContentError
+            There is such a table already.
         """
+        if name in self:
+            message = f"The table {name} is defined twice."
+            raise ContentError(message)
+        self._names.append(name)
+        self._waiting[name] = (items, comment)
+
+    def __contains__(self, name: object) -> bool:
+        return self._key(str(name)) in self._metadata.tables or name in self._waiting
+
+    def find(self, name: str) -> sa.Table | None:
+        """Return a table that has been defined, `None` if there is none of that name.
+
+        The tables to which its foreign keys refer need not have been made: `metadata` has all.
+        """
+        if name in self._waiting:
+            return self._make(name)
+        return self._metadata.tables.get(self._key(name))
+
+    @property
+    def metadata(self) -> sa.MetaData:
+        """All tables that have been defined so far, in the order of their definitions."""
+        if self._waiting:
+            for name in tuple(self._waiting):
+                self._make(name)
+            tables = self._metadata.tables
+            for key in map(self._key, self._names):
+                # Those that were asked for sooner stand in front; to users of SQLAlchemy this mapping is read-only.
+                dict.__setitem__(tables, key, dict.pop(tables, key))
+        return self._metadata
+
+    def _key(self, name: str) -> str:
+        """Return what SQLAlchemy calls a table."""
+        return f"{self._metadata.schema}.{name}" if self._metadata.schema else name
+
+    def _make(self, name: str) -> sa.Table:
         import sqlalchemy as sa
 
+        items, comment = self._waiting.pop(name)
         columns = [item for item in items if isinstance(item, sa.Column)]
-        table = sa.Table(name, self.metadata, comment=comment if self.dialect == "postgresql" else None)
+        table = sa.Table(name, self._metadata, comment=comment if self.dialect == "postgresql" else None)
         for column in columns:
             column.autoincrement = False
             if self.dialect == "sqlite":
                 column.comment = None
             table.append_column(column)
             if column.info.get("sequence") and self.dialect == "postgresql":
-                sa.Sequence(shrink(f"{name}_seq_{column.name}", self.dialect), metadata=self.metadata)
+                sa.Sequence(shrink(f"{name}_seq_{column.name}", self.dialect), metadata=self._metadata)
         primary_key = tuple(table.primary_key.columns.keys())
         uniques = [item.columns for item in items if isinstance(item, UniqueSpec)]
         for unique in uniques:
@@ -258,18 +297,30 @@ class Builder:
             if isinstance(item, IndexSpec) and item.columns not in taken:
                 taken.add(item.columns)
                 label = item.name or self._name(name, "idx", item.columns)
-                sa.Index(
-                    label,
-                    *(table.c[c] for c in item.columns),
-                    postgresql_using=item.method,
-                )
-        keys = [item for item in items if isinstance(item, ForeignKeySpec)]
-        for key in keys:
-            if key.index and key.columns not in taken:
-                taken.add(key.columns)
-                sa.Index(self._name(name, "fkidx", key.columns), *(table.c[c] for c in key.columns))
-        self._pending.append((table, keys))
+                # For SQLite, SQLAlchemy would load its part for PostgreSQL to look at this.
+                method: dict[str, Any] = {"postgresql_using": item.method} if self.dialect == "postgresql" else {}
+                sa.Index(label, *(table.c[c] for c in item.columns), **method)
+        for key in items:
+            if isinstance(key, ForeignKeySpec):
+                if key.index and key.columns not in taken:
+                    taken.add(key.columns)
+                    sa.Index(self._name(name, "fkidx", key.columns), *(table.c[c] for c in key.columns))
+                self._foreign_key(table, key)
         return table
+
+    def _foreign_key(self, table: sa.Table, key: ForeignKeySpec) -> None:
+        """Add a foreign key; by names, which SQLAlchemy looks up when both tables are there."""
+        import sqlalchemy as sa
+
+        name = "_".join(("fkey", table.name, key.target, *key.target_columns, *key.columns))
+        table.append_constraint(
+            sa.ForeignKeyConstraint(
+                key.columns,
+                [f"{self._key(key.target)}.{column}" for column in key.target_columns],
+                name=shrink(name, self.dialect),
+                ondelete=key.ondelete,
+            )
+        )
 
     def _name(self, table: str, kind: str, columns: Sequence[str]) -> str:
         return shrink("_".join((table, kind, *columns)), self.dialect)
@@ -282,26 +333,6 @@ class Builder:
             if type(column.type) is sa.String and column.type.length is not None:
                 text = f'length("{column.name}")<={column.type.length} AND length("{column.name}")>=1'
                 table.append_constraint(sa.CheckConstraint(sa.text(text), name=f"{table.name}_len_{column.name}"))
-
-    def finish(self) -> sa.MetaData:
-        """Add the foreign keys and return the definitions."""
-        import sqlalchemy as sa
-
-        schema = f"{self.metadata.schema}." if self.metadata.schema else ""
-        for table, keys in self._pending:
-            for key in keys:
-                target = self.metadata.tables[schema + key.target]
-                name = "_".join(("fkey", table.name, key.target, *key.target_columns, *key.columns))
-                table.append_constraint(
-                    sa.ForeignKeyConstraint(
-                        [table.c[c] for c in key.columns],
-                        [target.c[c] for c in key.target_columns],
-                        name=shrink(name, self.dialect),
-                        ondelete=key.ondelete,
-                    )
-                )
-        self._pending.clear()
-        return self.metadata
 
 
 def column_type(name: str, length: int | None = None) -> sa.types.TypeEngine[Any]:

@@ -50,7 +50,7 @@ class Catalog:
         self.content = content or Content.find()
         self._modules: dict[ComponentVersion, ModuleType] = {}
         self._universes: dict[ComponentVersion, dict[str, Any]] = {}
-        self._metadata: dict[Any, sa.MetaData] = {}
+        self._definitions: dict[Any, Builder] = {}
 
     @classmethod
     def find(cls, folder: Path | None = None) -> Catalog:
@@ -287,6 +287,37 @@ class Catalog:
 
         Parameters
         ----------
+        state, dialect, dynamic, universe, namespace
+            See `definitions`.
+
+        Returns
+        -------
+        metadata : `sqlalchemy.MetaData`
+            All tables, constraints, indexes and sequences; whoever asks for the same again gets the same object, so
+            it must not be changed.
+
+        Raises
+        ------
+        UnknownVersionError
+            The content has no such version.
+        ContentError
+            The database cannot hold such registries.
+        """
+        return self.definitions(state, dialect, dynamic, universe=universe, namespace=namespace).metadata
+
+    def definitions(
+        self,
+        state: State,
+        dialect: str,
+        dynamic: DynamicContent | None = None,
+        *,
+        universe: Mapping[str, Any] | None = None,
+        namespace: str | None = None,
+    ) -> Builder:
+        """Return the table definitions of a registry, of which each is made when it is asked for.
+
+        Parameters
+        ----------
         state : `State`
             Versions of all components.
         dialect : `str`
@@ -301,9 +332,8 @@ class Catalog:
 
         Returns
         -------
-        metadata : `sqlalchemy.MetaData`
-            All tables, constraints, indexes and sequences; whoever asks for the same again gets the same object, so
-            it must not be changed.
+        definitions : `Builder`
+            All tables; the same object for whoever asks for the same again.
 
         Raises
         ------
@@ -319,7 +349,7 @@ class Catalog:
             message = f"{name} cannot hold registries with {listed}."
             raise ContentError(message, hint="Take another database, or another implementation.")
         config = universe if universe is not None else self.universe(state)
-        known = self._metadata
+        known = self._definitions
         key = (
             frozenset(state.components.values()),
             dialect,
@@ -341,7 +371,7 @@ class Catalog:
         dynamic: DynamicContent,
         config: Mapping[str, Any],
         namespace: str | None,
-    ) -> sa.MetaData:
+    ) -> Builder:
         builder = Builder(self, state, dialect, Universe(config), namespace)
         modules = {component: builder.load(component) for component in MANAGERS}
         for module in modules.values():
@@ -353,7 +383,7 @@ class Catalog:
             modules["opaque"].records(builder, name)
         if state.get("obscore") is not None and dynamic.obscore is not None:
             builder.load("obscore").tables(builder, dynamic.obscore)
-        return builder.finish()
+        return builder
 
 
 @cache

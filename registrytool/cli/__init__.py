@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -12,9 +13,13 @@ import typer
 from typer.core import TyperGroup
 
 from registrytool.errors import RegistryToolError
+from registrytool.interrupts import EXIT_CODE, SENTENCE, Undoing
 
+from ._coercion import coerce_quickly
 from ._options import Format
 from ._output import Settings, hide_passwords, tell
+
+coerce_quickly()
 
 #: Base of the errors of wrong use; Typer carries its own Click and does not export it.
 _WrongUse: Any = typer.BadParameter.__mro__[1]
@@ -114,7 +119,8 @@ class _Boundary(TyperGroup):
             The command refused or failed.
         """
         try:
-            return super().invoke(ctx)
+            with Undoing():
+                return super().invoke(ctx)
         except RegistryToolError as error:
             found = ctx.find_object(Settings)
             if found is not None and found.verbosity > 0:
@@ -125,8 +131,8 @@ class _Boundary(TyperGroup):
             tell(hide_passwords(f"Error: {error}"))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            tell("Interrupted: nothing that was not committed is kept.")
-            raise typer.Exit(130) from None
+            tell(SENTENCE)
+            raise typer.Exit(EXIT_CODE) from None
         except _WrongUse as error:
             # Wrong use quotes what was typed, and that can be a URL.
             error.message = hide_passwords(error.message)
@@ -189,6 +195,8 @@ def main() -> None:
     """Run the command line."""
     # What modules make lives as long as the process: to look through it for garbage takes a tenth of the start.
     gc.set_threshold(100_000)
+    # And all of it goes with the process: to look through it for garbage at the end takes a fifth of a short command.
+    atexit.register(gc.freeze)
     try:
         app(prog_name="registrytool", args=sys.argv[1:])
     except Exception as error:  # noqa: BLE001 (a bug keeps its traceback, but not a password in it)

@@ -11,11 +11,12 @@ import json
 import os
 import re
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from registrytool.errors import ConfigurationError
+from registrytool.interrupts import Deaf
 
 from .fits_headers import CutOffError, NotFitsError, read_primary
 from .observation import BadFile, MissingPropertyError, Observation, from_info, translate
@@ -120,18 +121,27 @@ def read_headers(
             yield from _read_chunk(chunk, translator)
         return
     import multiprocessing
+    from multiprocessing import resource_tracker
 
     # Not by fork: the process may have threads, and open connections.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["astro_metadata_translator", "astropy.io.fits", __name__])
+    # Otherwise it is started with the first worker, and lets this process hear Ctrl-C at once.
+    resource_tracker.ensure_running()
     with ProcessPoolExecutor(number, mp_context=context) as pool:
+
+        def submit(chunk: Sequence[str]) -> Future[list[list[Observation] | BadFile]]:
+            # Starts a worker as long as there are too few, and for the first one the server that makes them.
+            with Deaf():
+                return pool.submit(_read_chunk, chunk, translator)
+
         waiting = iter(chunks)
         # So far ahead that there is work while a batch is ingested, and that results do not pile up.
-        pending = [pool.submit(_read_chunk, chunk, translator) for chunk in islice(waiting, _AHEAD)]
+        pending = [submit(chunk) for chunk in islice(waiting, _AHEAD)]
         try:
             while pending:
                 result = pending.pop(0).result()
-                pending += [pool.submit(_read_chunk, chunk, translator) for chunk in islice(waiting, 1)]
+                pending += [submit(chunk) for chunk in islice(waiting, 1)]
                 yield from result
         finally:
             for future in pending:

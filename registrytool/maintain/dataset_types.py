@@ -321,7 +321,9 @@ def _make_tables(session: Session, names: Iterable[str]) -> None:
     definitions = [session.table(name) for name in names if name not in session.recorded.tables]
     if not definitions:
         return
-    targets = {key.column.table.name for t in definitions for key in t.foreign_keys}
+    # All tables must have been made for their foreign keys to be looked up.
+    tables = session.metadata.tables
+    targets = {key.column.table.name for t in definitions for key in tables[t.key].foreign_keys}
     # What the server would lock one after the other, while others have locks that are waited for.
     session.lock_together(*targets, mode="SHARE ROW EXCLUSIVE")
     # Not needed by those who only read.

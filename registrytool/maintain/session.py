@@ -27,6 +27,7 @@ from registrytool.universe import Universe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from registrytool.builder import Builder
     from registrytool.models import State
     from registrytool.repository import Repository
 
@@ -115,7 +116,7 @@ class Session:
     def refresh(self) -> None:
         """Read again what the registry says about itself; needed after tables have been made or dropped."""
         self.recorded = read_recorded(self.connection, self.namespace, self.catalog, where=self.repository.name)
-        self.__dict__.pop("metadata", None)
+        self.__dict__.pop("_definitions", None)
         self.__dict__.pop("universe", None)
 
     @property
@@ -139,30 +140,37 @@ class Session:
         return Universe(self.recorded.universe)
 
     @cached_property
-    def metadata(self) -> sa.MetaData:
+    def _definitions(self) -> Builder:
         """Definitions of all tables, dynamic ones included."""
         recorded = self.recorded
-        return self.catalog.metadata(
+        return self.catalog.definitions(
             recorded.state, self.dialect, recorded.dynamic, universe=recorded.universe, namespace=self.namespace
         )
 
+    @property
+    def metadata(self) -> sa.MetaData:
+        """All tables, for what looks through them; `table` makes no more than is needed."""
+        return self._definitions.metadata
+
     def table(self, name: str) -> sa.Table:
         """Return the definition of a table.
+
+        The tables to which its foreign keys refer can be looked up once `metadata` was asked for.
 
         Raises
         ------
         RegistryStateError
             The registry has no such table.
         """
-        key = f"{self.namespace}.{name}" if self.namespace else name
-        if key not in self.metadata.tables:
+        found = self._definitions.find(name)
+        if found is None:
             message = f"The registry of {self.repository.name} has no table {name}."
             raise RegistryStateError(message, hint="Run 'registrytool verify' to see what else is missing.")
-        return self.metadata.tables[key]
+        return found
 
     def has_table(self, name: str) -> bool:
         """Return whether the versions of the registry define a table."""
-        return (f"{self.namespace}.{name}" if self.namespace else name) in self.metadata.tables
+        return name in self._definitions
 
     # -- what differs between states ------------------------------------------
 

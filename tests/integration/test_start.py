@@ -6,8 +6,14 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
+
+from registrytool.create import CreateOptions, create_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -39,3 +45,24 @@ def test_the_version_loads_neither_sqlalchemy_nor_alembic_nor_rich() -> None:
     done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[1:] == [""], done.stdout
+
+
+def test_a_short_command_on_sqlite_loads_neither_pydantic_nor_what_is_for_postgresql(tmp_path: Path) -> None:
+    create_repository(tmp_path / "repo", CreateOptions())
+    code = (
+        "import sys\n"
+        "from registrytool.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "unwanted = ('pydantic', 'rich', 'alembic', 'psycopg2', 'sqlalchemy.dialects.postgresql')\n"
+        "print([m for m in unwanted if m in sys.modules])"
+    )
+    words = ("dataset", "find", str(tmp_path / "repo"), "--collections", "b*", "--format", "json")
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-q", *words, "--where", "detector = 1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
