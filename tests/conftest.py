@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import subprocess
@@ -19,6 +20,7 @@ from tests.support.postgres import PostgresMissingError, PostgresServer, find_so
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from typer.testing import CliRunner
     from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
     from tests.support.stage import Stage
@@ -174,18 +176,25 @@ def client_python(pytestconfig: pytest.Config) -> Path:
     return _require_client(pytestconfig)
 
 
-@pytest.fixture
-def run() -> Run:
-    """Return a function that runs a command in this process."""
-    from typer.testing import CliRunner
+@pytest.fixture(scope="session")
+def runner() -> CliRunner:
+    """Return what runs commands in this process; a command is made once, as in a process of its own."""
+    from typer import main, testing
 
+    vars(testing)["_get_command"] = functools.cache(main.get_command)
+    return testing.CliRunner()
+
+
+@pytest.fixture
+def run(runner: CliRunner) -> Run:
+    """Return a function that runs a command in this process."""
     from registrytool.cli import app
 
     quiet = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "DAF_BUTLER_REPOSITORY_INDEX": None}
 
     def run_command(*arguments: object, stdin: str | None = None, env: dict[str, str] | None = None) -> Outcome:
         words = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, words, input=stdin, env=quiet | (env or {}), catch_exceptions=False)
+        result = runner.invoke(app, words, input=stdin, env=quiet | (env or {}), catch_exceptions=False)
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return run_command

@@ -470,11 +470,13 @@ class TableContent:
 def read_content(connection: sa.Connection, namespace: str | None) -> dict[str, TableContent]:
     """Read all rows of all tables, but for the revisions in ``alembic_version`` and the log of registrytool."""
     result: dict[str, TableContent] = {}
+    preparer = connection.dialect.identifier_preparer
     for name in sorted(sa.inspect(connection).get_table_names(schema=namespace)):
         if name == STAMPS:
             continue
-        table = sa.table(name, schema=namespace)
-        cursor = connection.execute(sa.select(sa.text("*")).select_from(table))
+        table = preparer.format_table(sa.table(name, schema=namespace))
+        # As text: to compile a statement for each table takes as long as to read them. The name can have a % in it.
+        cursor = connection.exec_driver_sql(f"SELECT * FROM {table}", execution_options={"no_parameters": True})
         rows = [tuple(_plain(value) for value in row) for row in cursor]
         if name == "butler_attributes":
             rows = [row for row in rows if not str(row[0]).startswith(LOG_PREFIX)]

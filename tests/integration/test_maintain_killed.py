@@ -60,7 +60,7 @@ def test_a_command_that_is_killed_leaves_nothing_half_done_and_finishes_when_run
             stage.begin(name)
         assert stage.act_until(name, moment).killed, where
         found = stage.look()
-        fresh = found == start
+        fresh = found.same(start)
         if fresh:
             continue
         complete = found.differences(done) == []
