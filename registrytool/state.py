@@ -346,15 +346,31 @@ def _read_dynamic(
     opaque = sa.table("opaque_meta", sa.column("table_name"), schema=namespace)
     listed = [name for (name,) in connection.execute(sa.select(opaque.c.table_name))]
     wanted = set(catalog.module(state["opaque"]).RECORD_COLUMNS)
-    inspector = sa.inspect(connection)
+    columns = _columns(connection, namespace, [name for name in listed if name in tables])
     records: list[str] = []
     strange: list[str] = []
     for name in sorted(listed):
         # A table that is listed but missing is taken for the usual kind, so that it is reported.
-        columns = {c["name"] for c in inspector.get_columns(name, schema=namespace)} if name in tables else wanted
-        (records if columns == wanted else strange).append(name)
+        (records if columns.get(name, wanted) == wanted else strange).append(name)
     ordered = tuple(found[name] for name in sorted(found))
     return DynamicContent(ordered, tuple(records), _obscore(attributes)), tuple(strange)
+
+
+def _columns(connection: sa.Connection, namespace: str | None, names: Sequence[str]) -> dict[str, set[str]]:
+    """Return the names of the columns of tables; the inspector of SQLAlchemy takes long to find out all the rest."""
+    if connection.dialect.name == "sqlite":
+        query = sa.text("SELECT name FROM pragma_table_info(:name)")
+        return {name: set(connection.scalars(query, {"name": name})) for name in names}
+    query = sa.text(
+        "SELECT c.relname, a.attname FROM pg_catalog.pg_class AS c "
+        "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE n.nspname = :namespace AND c.relname = ANY (:names)"
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for table, column in connection.execute(query, {"namespace": namespace, "names": list(names)}):
+        found[table].add(column)
+    return found
 
 
 def _read_dataset_tables(
