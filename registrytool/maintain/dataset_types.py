@@ -109,6 +109,10 @@ def require_dataset_type(dataset_types: Mapping[str, DatasetType], name: str, *,
     """
     if name in dataset_types:
         return dataset_types[name]
+    parent, point, component = name.partition(".")
+    if point and parent in dataset_types:
+        message = f"{name!r} is no dataset type of the registry of {where}, but the component {component} of one."
+        raise RegistryStateError(message, hint=f"Components are read from datasets of type {parent}: name that.")
     message = f"There is no dataset type {name!r} in the registry of {where}."
     raise RegistryStateError(message, hint=suggestion(name, dataset_types, "registrytool dataset-type list"))
 

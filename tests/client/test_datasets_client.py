@@ -91,6 +91,86 @@ answer = [
         assert found, words
 
 
+#: Dataset type, collections, whether the first of each data ID is meant, the condition, the order, and how many.
+SORTED = (
+    ("calexp", ["u/ann/run/1"], False, "", ["-visit", "detector", "instrument"], None),
+    ("calexp", ["u/ann/chain"], True, "", ["visit.exposure_time", "-visit", "detector", "instrument"], 7),
+    ("calexp", ["u/ann/best", "u/ann/chain"], True, "instrument='HSC'", ["-detector", "-visit"], 4),
+    ("calexp", ["u/ann/run/2"], False, "instrument='HSC'", ["band", "visit.timespan.begin", "-detector"], 3),
+    # Of exposures without times, the client says that they begin in 1970 on PostgreSQL, and nothing on SQLite.
+    (
+        "raw",
+        ["LSSTCam/raw/all"],
+        True,
+        "instrument='LSSTCam' AND exposure.timespan.begin > T'2000-01-01'",
+        ["-exposure.timespan.begin", "exposure", "detector"],
+        5,
+    ),
+    ("raw", ["HSC/raw/all"], False, "instrument='HSC' AND detector > 0", ["-detector", "exposure"], 1000),
+)
+
+
+def test_order_and_limits_are_those_of_the_client(twins: MakeTwins) -> None:
+    two = twins()
+    wanted = two.client(f"""
+answer = [
+    [
+        str(r.id)
+        for r in butler.query_datasets(
+            n, c, find_first=f, where=w, order_by=[*o], limit=number, explain=False, with_dimension_records=False
+        )
+    ]
+    for n, c, f, w, o, number in {SORTED!r}
+]
+""")
+    for (name, collections, first, where, order, number), ids in zip(SORTED, wanted, strict=True):
+        # A word that begins with a minus is an option unless it is joined to the one before.
+        words = [name, "-c", ",".join(collections), f"--order-by={','.join(order)}"]
+        words += [*(["-f"] if first else []), *(["--where", where] if where else [])]
+        words += ["--limit", str(number)] if number else []
+        done = two.run("--format", "json", "dataset", "find", str(two.ours.folder), *words)
+        found = [d["id"] for d in json.loads(done.stdout)["datasets"]]
+
+        assert found == ids != [], words
+        assert number is None or len(found) <= number
+
+
+def test_components_have_no_datasets_of_their_own_as_for_the_client(twins: MakeTwins) -> None:
+    two = twins()
+    two.client_prepares("""
+from lsst.daf.butler import DatasetType
+exposure = DatasetType("exp", ("instrument", "visit", "detector"), "ExposureF", universe=butler.dimensions)
+registry.registerDatasetType(exposure)
+registry.registerRun("exp run")
+registry.insertDatasets("exp", [r.dataId for r in refs("calexp", "u/ann/run/1")], run="exp run")
+""")
+    assert two.client_fails('butler.query_datasets("exp.wcs", "exp run")') == "MissingDatasetTypeError"
+    assert two.client_fails('butler.query_datasets("exp.nonsense", "exp run")') == "MissingDatasetTypeError"
+
+    said = two.we_fail("dataset", "find", "{repo}", "exp.wcs", "-c", "exp run")
+
+    assert said == (
+        f"Error: 'exp.wcs' is no dataset type of the registry of {two.ours.folder}, but the component wcs of one. "
+        "Components are read from datasets of type exp: name that.\n"
+    )
+    assert two.we_fail("dataset", "find", "{repo}", "nothing.wcs").startswith("Error: There is no dataset type 'noth")
+    # A pattern that fits components alone fits nothing, for both.
+    assert two.check("dataset", "find", "{repo}", "exp.*", "-c", "exp run").exit_code == 4
+
+
+def test_a_storage_class_that_is_overridden_finds_the_same_datasets(twins: MakeTwins) -> None:
+    two = twins()
+    one, other = two.client_in_ours("""
+overridden = butler.get_dataset_type("calexp").overrideStorageClass("ArrowTable")
+found = [butler.query_datasets(t, "u/ann/run/1", limit=None) for t in ("calexp", overridden)]
+answer = [sorted(str(r.id) for r in refs) for refs in found]
+""")
+
+    assert found_by_us(two, "calexp", "-c", "u/ann/run/1") == one == other != []
+    shown = json.loads(two.check("--format", "json", "dataset", "show", "{repo}", one[0]).stdout)
+    assert (shown["dataset_type"], shown["storage_class"]) == ("calexp", "StructuredDataDict")
+
+
 @each_key
 def test_datasets_are_inserted_as_the_client_does(options: tuple[str, ...], twins: MakeTwins) -> None:
     two = twins(*options)
