@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.schema import DropConstraint
 
+from registrytool.maintain import timespans
 from registrytool.maintain.certifications import list_certifications
-from registrytool.maintain.session import reading
+from registrytool.maintain.collections import CollectionType, ensure_collection
+from registrytool.maintain.dataset_types import load_dataset_types
+from registrytool.maintain.find import Query, find_datasets, plan_search
+from registrytool.maintain.session import Session, change, reading
+from registrytool.maintain.summaries import ensure_summaries
 from tests.support.equivalence import repository_of
 
 if TYPE_CHECKING:
@@ -95,3 +104,73 @@ answer = [
     ours = [[one.collection, str(one.dataset_id), one.valid.begin_ns, one.valid.end_ns] for one in found]
     assert sorted(ours) == sorted(theirs)
     assert len(ours) > 10
+
+
+#: Begin and end in TAI nanoseconds, `None` where there is no bound: apart, touching, by a nanosecond, within, the same.
+VALID = (
+    (BEGIN, END),
+    (BEGIN, END),
+    (END, END + 10),
+    (END - 1, END + 1),
+    (BEGIN + 5, BEGIN + 6),
+    (None, BEGIN),
+    (None, BEGIN + 1),
+    (END + 10, None),
+    (END + 20, END + 30),
+    (None, None),
+)
+
+
+def test_overlaps_are_the_pairs_that_the_client_refuses_to_certify_together(twins: MakeTwins) -> None:
+    two = twins()
+    refused = two.client(f"""
+from lsst.daf.butler.registry import ConflictingDefinitionError
+where = "instrument='HSC' AND detector=0"
+first, second = (refs("bias", run, where) for run in ("calib/gen-A", "calib/gen-B"))
+assert len(first) == len(second) == 1
+spans = [Timespan(*(None if n is None else time_at(n) for n in span)) for span in {VALID!r}]
+answer = []
+for i, one in enumerate(spans):
+    for j, other in enumerate(spans[:i]):
+        registry.registerCollection(f"pair/{{i}}-{{j}}", CollectionType.CALIBRATION)
+        registry.certify(f"pair/{{i}}-{{j}}", first, one)
+        try:
+            registry.certify(f"pair/{{i}}-{{j}}", second, other)
+        except ConflictingDefinitionError:
+            answer.append(f"pair/{{i}}-{{j}}")
+""")
+
+    # No database lets anybody make them but SQLite, and that only behind the back of all programs.
+    change(repository_of(two.ours), "certify behind everybody's back", _certify_pairs)
+
+    checked = json.loads(two.check("--format", "json", "calibration", "check", "{repo}", "pair/*").stdout)
+    assert checked["certifications"] == len(VALID) * (len(VALID) - 1)
+    assert {p["kind"] for p in checked["problems"]} == {"overlap"}
+    assert sorted(p["first"]["collection"] for p in checked["problems"]) == sorted(refused) != []
+
+
+def _certify_pairs(session: Session) -> None:
+    query = Query(("bias",), ("calib/gen-A", "calib/gen-B"), "instrument='HSC' AND detector=0")
+    first, second = find_datasets(session, plan_search(session, query))
+    dataset_type = load_dataset_types(session)["bias"]
+    table = session.table(str(dataset_type.calibs_table))
+    if session.dialect == "postgresql":
+        for constraint in table.constraints:
+            if isinstance(constraint, ExcludeConstraint):
+                session.execute(DropConstraint(constraint))
+    number = session.scalar(sa.select(sa.func.max(table.c.id)))
+    for i, one in enumerate(VALID):
+        for j, other in enumerate(VALID[:i]):
+            collection = ensure_collection(session, f"pair/{i}-{j}", CollectionType.CALIBRATION)
+            ensure_summaries(session, collection, [dataset_type.id], {"instrument": ["HSC"]})
+            for dataset, span in ((first, one), (second, other)):
+                number += 1
+                row = {
+                    "id": number,
+                    "dataset_type_id": dataset_type.id,
+                    "dataset_id": dataset.id,
+                    session.collection_column: collection.key,
+                    **dataset.data_id,
+                    **timespans.values(timespans.Timespan.of(*span), session.dialect),
+                }
+                session.execute(sa.insert(table), row)
