@@ -123,7 +123,7 @@ def _refuse(plan: Removal, what: str, *, cascade: bool) -> None:
     if plan.dataset_types:
         listed = ", ".join(f"{number} of {kind}" for kind, number in plan.dataset_types.items())
         message = f"Cannot remove the {what} {plan.name}: datasets refer to it ({listed})."
-        raise RegistryStateError(message, hint="Remove those datasets first.")
+        raise RegistryStateError(message, hint="Remove those first, with 'registrytool dataset remove'.")
     if plan.dependants and not cascade:
         listed = ", ".join(f"{number} of {element}" for element, number in plan.dependants.items())
         message = f"Cannot remove the {what} {plan.name}: other records refer to it ({listed})."
