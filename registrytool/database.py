@@ -36,6 +36,7 @@ from .errors import (
     RegistryStateError,
     RegistryToolError,
 )
+from .interrupts import Cancelling
 from .sessions import advisory_lock_holders, table_lock_holders
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class Database:
                     if self._namespace is None:
                         message = f"The user of {self} has no namespace by default: the search path leads to none."
                         raise ConfigurationError(message, hint="Name the one of the registry with --namespace.")
-                yield connection
+                raw: Any = connection.connection.driver_connection
+                with Cancelling(raw.interrupt if self.dialect == "sqlite" else raw.cancel):
+                    yield connection
             finally:
                 connection.close()
         finally:

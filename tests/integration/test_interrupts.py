@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +17,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from registrytool.create import CreateOptions, create_repository
+from registrytool.database import Database
 from registrytool.interrupts import SENTENCE, Deaf, Undoing
 from registrytool.repository import open_repository
 from tests.support import raws
+from tests.support.registries import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.places import Place
 
 #: Presses Ctrl-C when a module is looked for that was not loaded before, or when the process ends.
 PRESSING = """
@@ -121,6 +130,51 @@ def test_ctrl_c_while_workers_start_and_read_ends_with_one_line(delay_s: str, tm
     ended = interrupted(PRESSING_WORKERS, delay_s, *words)
 
     assert ended == (130, "", f"{SENTENCE}\n")
+
+
+#: Waits for a lock of SQLite, which nothing can cancel, and presses Ctrl-C twice.
+PRESSING_TWICE = """
+import os, signal, sqlite3, sys, threading
+from registrytool.interrupts import Undoing, leave_at_once
+leave_at_once()
+for delay in (0.2, 1.0):
+    timer = threading.Timer(delay, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.daemon = True
+    timer.start()
+with Undoing():
+    sqlite3.connect(sys.argv[1], timeout=600, isolation_level=None).execute("BEGIN IMMEDIATE")
+"""
+
+
+def test_a_second_ctrl_c_ends_what_nothing_can_cancel(tmp_path: Path) -> None:
+    file = str(tmp_path / "database")
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+
+        assert interrupted(PRESSING_TWICE, file) == (130, "", f"{SENTENCE}\n")
+
+
+#: Takes minutes.
+LONG = {
+    "sqlite": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3e9) SELECT max(i) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+
+
+def test_a_long_statement_is_cancelled(place: Place, pressed: Callable[[], None]) -> None:
+    del pressed
+    database = Database.of(make(place))
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    begun = time.monotonic()
+
+    def work() -> None:
+        with Undoing(), database.read() as connection:
+            timer.start()
+            connection.exec_driver_sql(LONG[place.dialect])
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert time.monotonic() - begun < 60
 
 
 # -- what they are made of ----------------------------------------------------------
