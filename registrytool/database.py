@@ -40,7 +40,7 @@ from .interrupts import Cancelling
 from .sessions import advisory_lock_holders, table_lock_holders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .repository import Repository
 
@@ -305,18 +305,26 @@ class Database:
         )
         self._limit_waiting(connection, wait_s)
 
-    def commit(self, connection: sa.Connection) -> None:
-        """Commit what a connection of `write` has done so far, and begin its next transaction under the same lock."""
-        if self.dialect == "sqlite":
-            connection.commit()
-            connection.begin()
-            return
-        lock, wait_s = connection.info[_BETWEEN]
-        # As at the end: a lock that was lost protects nothing.
-        lock.execute(sa.text("SELECT 1"))
+    def commit(self, connection: sa.Connection, between: Callable[[], None] | None = None) -> None:
+        """Commit what a connection of `write` has done so far, and begin its next transaction under the same lock.
+
+        Parameters
+        ----------
+        connection : `sqlalchemy.Connection`
+            The connection.
+        between : callable, optional
+            Is called between the two transactions.
+        """
+        lock, wait_s = connection.info.get(_BETWEEN, (None, 0.0))
+        if lock is not None:
+            # As at the end: a lock that was lost protects nothing.
+            lock.execute(sa.text("SELECT 1"))
         connection.commit()
+        if between is not None:
+            between()
         connection.begin()
-        self._prepare(connection, wait_s)
+        if lock is not None:
+            self._prepare(connection, wait_s)
 
     @contextmanager
     def online(self, wanted: str, *, wait_s: float) -> Iterator[sa.Connection]:

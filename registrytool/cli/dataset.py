@@ -261,7 +261,10 @@ def _prune(registry: Registry, query: Query, mode: Mode, tagged: tuple[str, ...]
 
     def question(plan: PrunePlan) -> str | None:
         verb = {"purge": "Remove", "unstore": "Delete the files of", "disassociate": "Disassociate"}[mode.value]
-        return f"{verb} {count(plan.total, 'dataset')} of {repository.name}?" if plan.total else None
+        if plan.total:
+            return f"{verb} {count(plan.total, 'dataset')} of {repository.name}?"
+        # What was stopped after its last dataset.
+        return f"Delete the files of {count(plan.left, 'removed dataset')}?" if empty and plan.left else None
 
     def apply(plan: PrunePlan, shown: Progress) -> None:
         nonlocal emptied
@@ -292,6 +295,8 @@ def _pruned(plan: PrunePlan, emptied: TrashReport | None, *, dry_run: bool) -> N
         plan.mode.value
     ]
     say(f"{count(plan.total, 'dataset')} {'would be ' if dry_run else ''}{verb}.")
+    if plan.absent:
+        say(f"{count(plan.absent, 'identifier')} had no dataset.")
     if emptied is not None:
         _emptied(emptied, dry_run=False)
     elif plan.stored:

@@ -22,6 +22,9 @@ from .collections import (
     load_collections,
 )
 from .dataset_types import load_dataset_types
+from .datasets import doomed_of_run, empty_run
+from .idlist import IdList
+from .removal import Removal, told_of
 from .session import change, planned_change, reading
 
 if TYPE_CHECKING:
@@ -469,18 +472,24 @@ def apply_removal(
 ) -> None:
     """Do what a plan says; chains that got the collection since are a refusal, and what came into it goes too."""
     wanted = f"remove the collection {plan.collection!r} from {repository.name}"
+    progress = progress or NullProgress()
+    told = told_of("dataset", plan.total, progress)
+
+    def doomed() -> IdList:
+        with reading(repository, catalog=catalog) as session:
+            run = _as_planned(session, plan)
+            return doomed_of_run(session, run) if run is not None and run.type is CollectionType.RUN else IdList()
+
+    # A run may have more than are looked up at once.
+    while ids := doomed():
+        Removal(repository, ids, purge=True, catalog=catalog).run(wanted, told)
 
     def work(session: Session) -> None:
-        collections = load_collections(session)
-        collection = collections.get(plan.collection)
+        collection = _as_planned(session, plan)
         if collection is None:
             return
-        if collection.type.name != plan.type:
-            message = f"The collection {plan.collection!r} was removed and made with another type in the meantime."
-            raise RegistryStateError(message, hint="Look at it and run the same command again.")
-        _check_parents(plan, collections.parents(plan.collection))
         if collection.type is not CollectionType.CHAINED:
-            _empty(session, collection, progress or NullProgress())
+            _empty(session, collection, progress)
         _lock_against_all(session, collection)
         if collection.type is CollectionType.RUN and _has_datasets(session, collection):
             # Somebody has put something into it in the meantime.  With the locks of this transaction, nobody can.
@@ -495,6 +504,19 @@ def apply_removal(
         session.execute(sa.delete(table).where(table.c[session.collection_key] == collection.key))
 
     change(repository, wanted, work, catalog=catalog)
+
+
+def _as_planned(session: Session, plan: RemovalPlan) -> Collection | None:
+    """Return the collection, `None` if somebody else has removed it; refuse if it is not what it was."""
+    collections = load_collections(session)
+    collection = collections.get(plan.collection)
+    if collection is None:
+        return None
+    if collection.type.name != plan.type:
+        message = f"The collection {plan.collection!r} was removed and made with another type in the meantime."
+        raise RegistryStateError(message, hint="Look at it and run the same command again.")
+    _check_parents(plan, collections.parents(plan.collection))
+    return collection
 
 
 def _lock_against_all(session: Session, collection: Collection) -> None:
@@ -519,8 +541,6 @@ def _check_parents(plan: RemovalPlan, parents: tuple[str, ...]) -> None:
 
 def _empty(session: Session, collection: Collection, progress: Progress) -> None:
     """Take out all that is in a collection, in pieces."""
-    from .datasets import empty_run
-
     if collection.type is CollectionType.RUN:
         empty_run(session, collection, progress=progress)
         return

@@ -109,6 +109,10 @@ def id_as_text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 def fetch_ids(session: Session, query: sa.Select[Any], told: Callable[[Any], None] | None = None) -> IdList:
     """Execute a query whose first column has identifiers (`id_as_text`), and return them."""
     ids = IdList()
+    first, *others = query.selected_columns
+    if session.dialect == "postgresql" and has_uuids(session):
+        # The driver makes objects of UUIDs on its own.
+        query = query.with_only_columns(sa.cast(first, sa.Text()), *others, maintain_column_froms=True)
     options = {"stream_results": True, "yield_per": 10_000}
     for rows in session.connection.execute(query, execution_options=options).partitions():
         ids.add(row[0] for row in rows)
@@ -118,13 +122,12 @@ def fetch_ids(session: Session, query: sa.Select[Any], told: Callable[[Any], Non
 
 
 def fetch_doomed(
-    session: Session, query: sa.Select[Any], key: sa.ColumnElement[Any], told: Callable[[Any], None] | None = None
+    session: Session, query: sa.Select[Any], place: sa.ColumnElement[Any], told: Callable[[Any], None] | None = None
 ) -> IdList:
     """Fetch the identifiers of datasets in the order in which removing them touches the fewest pages.
 
-    SQLite changes many indexes by identifier, and two or three by anything else.  PostgreSQL leaves indexes alone, but
-    looks into many: rows that lie side by side, as they are found, go together, and those of many pages of an index in
-    its order.
+    Rows that lie side by side go together, and within each batch those of neighbouring pages of the many indexes by
+    identifier.
 
     Parameters
     ----------
@@ -132,14 +135,14 @@ def fetch_doomed(
         The open registry.
     query : `sqlalchemy.Select`
         Query whose first column has identifiers (`id_as_text`).
-    key : `sqlalchemy.ColumnElement`
-        The same column, to sort by.
+    place : `sqlalchemy.ColumnElement`
+        What says where the rows lie on SQLite; PostgreSQL finds them in that order.
     told : callable, optional
         Is given the rows, some thousands at a time.
     """
-    lite = session.dialect == "sqlite"
-    ids = fetch_ids(session, query.order_by(key) if lite else query, told)
-    return ids if lite else ids.sorted_within(_NEAR)
+    if session.dialect == "sqlite":
+        return fetch_ids(session, query.order_by(place), told)
+    return fetch_ids(session, query, told).sorted_within(_NEAR)
 
 
 def insert_datasets(
@@ -331,7 +334,7 @@ def _ingest_date(session: Session, tai_ns: int | None) -> dict[str, Any]:
 # -- taking them out -----------------------------------------------------------------
 
 
-def move_to_trash(session: Session, ids: IdList) -> int:
+def move_to_trash(session: Session, ids: IdList) -> dict[str, int]:
     """Take datasets out of their datastores: their files are deleted when the trash is emptied.
 
     Parameters
@@ -343,8 +346,8 @@ def move_to_trash(session: Session, ids: IdList) -> int:
 
     Returns
     -------
-    locations : `int`
-        Number of places that they were in.
+    moved : `dict` [`str`, `int`]
+        Number of datasets by datastore that they were in; empty on SQLite, where to count them takes another look.
     """
     location, trash = session.table("dataset_location"), session.table("dataset_location_trash")
     columns = (location.c.dataset_id, location.c.datastore_name)
@@ -353,13 +356,13 @@ def move_to_trash(session: Session, ids: IdList) -> int:
     if session.dialect == "sqlite":
         found = sa.select(*columns).where(among(session, location.c.dataset_id, ids))
         session.execute(insert_missing(session, trash.name).from_select(names, found))
-        return session.execute(taken)
+        session.execute(taken)
+        return {}
     # Each row is looked for once.
     gone = taken.returning(*columns).cte("gone")
-    statement = insert_missing(session, trash.name).from_select(
-        names, sa.select(gone.c.dataset_id, gone.c.datastore_name)
-    )
-    return session.execute(statement.add_cte(gone))
+    put = insert_missing(session, trash.name).from_select(names, sa.select(gone.c.dataset_id, gone.c.datastore_name))
+    counted = sa.select(gone.c.datastore_name, sa.func.count()).group_by(gone.c.datastore_name)
+    return dict(map(tuple, session.rows(counted.add_cte(gone, put.cte("put")))))
 
 
 def lock_datasets(session: Session, ids: IdList) -> None:
@@ -403,7 +406,7 @@ def use_memory(session: Session) -> None:
     """Let SQLite keep more in memory: with its usual 2 MB, pages of many indexes are written and read all the time."""
     if session.dialect == "sqlite":
         # In KiB.
-        session.connection.exec_driver_sql("PRAGMA cache_size = -262144")
+        session.connection.exec_driver_sql("PRAGMA cache_size = -131072")
 
 
 class Batches:
@@ -451,12 +454,15 @@ class Batches:
             part = items[start : start + self.size]
             changed += work(part)
             self.session.commit()
-            elapsed_s = max(time.perf_counter() - begun, 1e-3)
+            self.adapt(len(part), time.perf_counter() - begun)
             start += len(part)
             done(len(part))
-            wanted = int(len(part) * min(2.0, self.TARGET_S[self.session.dialect] / elapsed_s))
-            self.size = min(max(wanted, self.SMALLEST), self.LARGEST[self.session.dialect])
         return changed
+
+    def adapt(self, number: int, elapsed_s: float) -> None:
+        """Choose the size of the next piece by how long one of a number of items has taken, in seconds."""
+        wanted = int(number * min(2.0, self.TARGET_S[self.session.dialect] / max(elapsed_s, 1e-3)))
+        self.size = min(max(wanted, self.SMALLEST), self.LARGEST[self.session.dialect])
 
 
 def empty_run(session: Session, run: Collection, *, progress: Progress | None = None) -> int:
@@ -490,7 +496,18 @@ def empty_run(session: Session, run: Collection, *, progress: Progress | None = 
         progress.rows("dataset", min(count, total), total)
 
     # What is dead is still walked over until it is vacuumed: few queries, each for many.
-    some = sa.select(id_as_text(dataset.c.id), dataset.c.id.label("key")).where(mine).limit(_ROUND).subquery()
-    while ids := fetch_doomed(session, sa.select(some.c.id), some.c.key):
+    while ids := doomed_of_run(session, run):
         removed += batches.run(ids, lambda part: remove_datasets(session, part), done)
     return removed
+
+
+def doomed_of_run(session: Session, run: Collection) -> IdList:
+    """Return the datasets of a run, or a good part of them, in the order in which they are best removed."""
+    dataset = session.table("dataset")
+    query = sa.select(id_as_text(dataset.c.id)).where(dataset.c[session.run_column] == run.key).limit(_ROUND)
+    return fetch_doomed(session, query, row_of(dataset))
+
+
+def row_of(table: sa.Table) -> sa.ColumnElement[Any]:
+    """Return the number by which SQLite sorts the rows of a table."""
+    return sa.literal_column(f"{table.name}.rowid")

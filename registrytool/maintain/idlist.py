@@ -36,6 +36,13 @@ class IdList:
             number = identifier.int if isinstance(identifier, uuid.UUID) else identifier
             self._bytes += number.to_bytes(_SIZE, "big")
 
+    @classmethod
+    def of(cls, found: Iterable[str | int]) -> IdList:
+        """Make a list of identifiers as the driver gives them, see `add`."""
+        ids = cls()
+        ids.add(found)
+        return ids
+
     def add(self, found: Iterable[str | int]) -> None:
         """Add identifiers as the driver gives them: UUIDs as text, with dashes or without, or numbers."""
         listed = list(found)

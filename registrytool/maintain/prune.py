@@ -15,21 +15,15 @@ from registrytool.progress import NullProgress
 
 from .collections import CollectionType, load_collections
 from .dataset_types import load_dataset_types
-from .datasets import (
-    Batches,
-    fetch_doomed,
-    lock_datasets,
-    move_to_trash,
-    remove_datasets,
-    use_memory,
-)
-from .datastore import LOCATION
+from .datasets import Batches, fetch_doomed, parse_ids, row_of, use_memory
+from .datastore import LOCATION, load_datastores
 from .find import plan_search, select_part
 from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
+from .removal import Removal, told_of
 from .session import change, reading
-from .trash import empty_trash
+from .trash import count_left, empty_trash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +34,8 @@ if TYPE_CHECKING:
 
     from .collections import Collections
     from .dataset_types import DatasetType
-    from .find import Query
+    from .datasets import DatasetId
+    from .find import Part, Query
     from .session import Session
     from .trash import TrashReport
 
@@ -78,6 +73,10 @@ class PrunePlan:
         How many certifications each calibration collection has that loses them.
     stored : `int`
         Number of datasets that are in a datastore; their files go to the trash.
+    left : `int`
+        Number of datasets in the trash that are no more: of a removal that was stopped, or that left its files there.
+    absent : `int`
+        Number of identifiers that no dataset has, or none any more; they are passed over when datasets are removed.
     skipped : `tuple` [`str`, ...]
         Dataset types that match a pattern, but do not have the dimensions of the expression.
     """
@@ -88,6 +87,8 @@ class PrunePlan:
     tags: Mapping[str, int]
     certifications: Mapping[str, int]
     stored: int
+    left: int = 0
+    absent: int = 0
     skipped: tuple[str, ...] = ()
     ids: IdList = field(default_factory=IdList, repr=False, compare=False)
     tagged: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ class PrunePlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        names = ("mode", "datasets", "runs", "tags", "certifications", "stored", "skipped")
+        names = ("mode", "datasets", "runs", "tags", "certifications", "stored", "left", "absent", "skipped")
         return {"total": self.total, **{name: to_plain(getattr(self, name)) for name in names}}
 
 
@@ -145,13 +146,18 @@ def plan_prune(session: Session, query: Query, mode: Mode, *, tagged: Sequence[s
     if mode is Mode.DISASSOCIATE and not tagged:
         message = "It was not said which collections datasets are to be taken out of."
         raise ConfigurationError(message, hint="Name them by --disassociate.")
+    left = 0 if mode is Mode.DISASSOCIATE else count_left(session)
+    absent = _absent(session, query) if mode is Mode.PURGE else set()
+    if absent and query.ids is not None and (left or len(absent) < len(query.ids)):
+        # Those that a removal has taken away before it was stopped.
+        query = replace(query, ids=tuple(i for i in query.ids if i not in absent))
     search = plan_search(session, query)
     counted = _Counted()
     use_memory(session)
     for part in search.parts:
         for keys in [None] if search.ids is None else chunks(search.ids):
             found = select_part(session, search, part, keys, as_text=True).order_by(None)
-            number = _collect(session, found, search.names, counted)
+            number = _collect(session, found, _place(session, part, found), search.names, counted)
             if number:
                 counted.types[part.dataset_type.name] = counted.types.get(part.dataset_type.name, 0) + number
                 _count_dependants(session, part.dataset_type, found, mode, collections, tagged, counted)
@@ -162,10 +168,22 @@ def plan_prune(session: Session, query: Query, mode: Mode, *, tagged: Sequence[s
         dict(sorted(counted.tags.items())),
         dict(sorted(counted.certifications.items())),
         counted.stored,
+        left,
+        len(absent),
         search.skipped,
         counted.ids,
         tuple(tagged),
     )
+
+
+def _absent(session: Session, query: Query) -> set[str]:
+    """Return the identifiers of a query that no dataset has."""
+    dataset = session.table("dataset")
+    known: set[DatasetId] = set()
+    by_id = dict(zip(parse_ids(session, query.ids or ()), query.ids or (), strict=True))
+    for part in chunks(by_id):
+        known.update(session.connection.scalars(sa.select(dataset.c.id).where(among(session, dataset.c.id, part))))
+    return {text for identifier, text in by_id.items() if identifier not in known}
 
 
 @dataclass(slots=True)
@@ -180,12 +198,24 @@ class _Counted:
     ids: IdList = field(default_factory=IdList)
 
 
-def _collect(session: Session, query: sa.Select[Any], names: Mapping[int | str, str], counted: _Counted) -> int:
+def _place(session: Session, part: Part, query: sa.Select[Any]) -> sa.ColumnElement[Any]:
+    """Return what the rows of a part of a search are sorted by to be removed."""
+    if all(c.type is CollectionType.RUN for c in part.collections):
+        return row_of(session.table(part.dataset_type.tags_table))
+    # Each dataset once: these are no rows of one table any more.
+    return query.selected_columns.dataset_id
+
+
+def _collect(
+    session: Session,
+    query: sa.Select[Any],
+    place: sa.ColumnElement[Any],
+    names: Mapping[int | str, str],
+    counted: _Counted,
+) -> int:
     """Take down the datasets of a query, in the order in which they are removed; return how many there are."""
     runs = Counter[Any]()
-    found = fetch_doomed(
-        session, query, query.selected_columns.dataset_id, lambda rows: runs.update(row[1] for row in rows)
-    )
+    found = fetch_doomed(session, query, place, lambda rows: runs.update(row[1] for row in rows))
     counted.runs.update({names[key]: number for key, number in runs.items()})
     counted.ids.extend(found)
     return len(found)
@@ -276,12 +306,10 @@ def apply_prune(
 ) -> None:
     """Do what a plan says; what was done in the meantime is passed over."""
     progress = progress or NullProgress()
-    done = 0
-
-    def told(number: int) -> None:
-        nonlocal done
-        done += number
-        progress.rows("dataset", min(done, plan.total), plan.total)
+    if plan.mode is not Mode.DISASSOCIATE:
+        removal = Removal(repository, plan.ids, purge=plan.mode is Mode.PURGE, catalog=catalog)
+        removal.run(f"{_VERBS[plan.mode]} {repository.name}", told_of("dataset", plan.total, progress))
+        return
 
     def work(session: Session) -> None:
         batches = Batches(session)
@@ -289,11 +317,6 @@ def apply_prune(
         keys = [load_collections(session).require(name, CollectionType.TAGGED).key for name in plan.tagged]
 
         def piece(ids: IdList) -> int:
-            if plan.mode is Mode.PURGE:
-                return remove_datasets(session, ids)
-            if plan.mode is Mode.UNSTORE:
-                lock_datasets(session, ids)
-                return move_to_trash(session, ids)
             removed = 0
             for name in tables:
                 table = session.table(name)
@@ -305,7 +328,7 @@ def apply_prune(
             follow(session, ids)
             return removed
 
-        batches.run(plan.ids, piece, told)
+        batches.run(plan.ids, piece, told_of("dataset", plan.total, progress))
 
     change(repository, f"{_VERBS[plan.mode]} {repository.name}", work, catalog=catalog)
 
@@ -313,13 +336,47 @@ def apply_prune(
 def apply_and_empty(
     repository: Repository, plan: PrunePlan, *, catalog: Catalog | None = None, progress: Progress | None = None
 ) -> TrashReport:
-    """Do what a plan says, and delete the files of its datasets that are in the trash then.
+    """Do what a plan says, and delete the files of its datasets.
 
-    Datasets go last: once they are gone, a run that goes on could not tell which files in the trash were theirs.
+    If it is stopped, the same query finds the datasets that are left, and the trash has the rest: also emptied are rows
+    of datasets that are no more, which nobody can want.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository; its ``butler.yaml`` says where the files are.
+    plan : `PrunePlan`
+        See `plan_prune`.
+    catalog : `Catalog`, optional
+        The content.
+    progress : `Progress`, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    report : `TrashReport`
+        What became of the files.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the files are is not known, or the extra that can delete them is not installed.
     """
-    first = replace(plan, mode=Mode.UNSTORE) if plan.mode is Mode.PURGE else plan
-    apply_prune(repository, first, catalog=catalog, progress=progress)
-    emptied = empty_trash(repository, ids=plan.ids, catalog=catalog, progress=progress)
-    if first is not plan:
+    progress = progress or NullProgress()
+    if plan.mode is Mode.DISASSOCIATE:
         apply_prune(repository, plan, catalog=catalog, progress=progress)
-    return emptied
+        return empty_trash(repository, ids=plan.ids, catalog=catalog, progress=progress)
+    purge, told = plan.mode is Mode.PURGE, told_of("dataset", plan.total, progress)
+    stores = load_datastores(repository)
+    removal = Removal(repository, plan.ids, purge=purge, stores=stores, catalog=catalog)
+    tally = removal.run(f"{_VERBS[plan.mode]} {repository.name}", told)
+    # What was left to this: files that several datasets use, what failed, and what others left or were stopped at.
+    ids = None if purge else plan.ids
+    rest = empty_trash(repository, ids=ids, removed=purge, catalog=catalog, progress=progress)
+    return replace(
+        rest,
+        datasets=tally.datasets + rest.datasets,
+        deleted=tally.files["deleted"] + rest.deleted,
+        missing=tally.files["missing"] + rest.missing,
+        kept=tally.files["kept"] + rest.kept,
+    )

@@ -219,12 +219,17 @@ class Session:
         """
         return max(self.connection.execute(statement, parameters).rowcount, 0)
 
-    def commit(self) -> None:
+    def commit(self, between: Callable[[], None] | None = None) -> None:
         """Commit what was done so far and go on in a new transaction, for work that is cut into pieces.
 
         Only for work that goes on from where it was stopped when it is called again.
+
+        Parameters
+        ----------
+        between : callable, optional
+            Is called between the two transactions, when nothing is locked.
         """
-        self.database.commit(self.connection)
+        self.database.commit(self.connection, between)
 
     def new_ids(self, table: str, column: str, number: int) -> list[int]:
         """Return numbers for new rows of a table, which must then be inserted with them.

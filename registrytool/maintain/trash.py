@@ -137,11 +137,31 @@ def list_trash(session: Session) -> tuple[TrashEntry, ...]:
     return tuple(found)
 
 
-def _numbers(session: Session) -> dict[str, int]:
+def _numbers(session: Session, meant: sa.ColumnElement[bool] | None = None) -> dict[str, int]:
     """Return the number of datasets in the trash of each datastore."""
     trash = session.table(TRASH)
-    query = sa.select(trash.c.datastore_name, sa.func.count()).group_by(trash.c.datastore_name)
+    query = sa.select(trash.c.datastore_name, sa.func.count()).where(sa.true() if meant is None else meant)
+    query = query.group_by(trash.c.datastore_name)
     return dict(map(tuple, session.rows(query.order_by(trash.c.datastore_name))))
+
+
+def count_left(session: Session) -> int:
+    """Return the number of datasets in the trash that are no more.
+
+    Parameters
+    ----------
+    session : `Session`
+        The open registry.
+    """
+    trash = session.table(TRASH)
+    query = sa.select(sa.func.count(sa.distinct(trash.c.dataset_id))).where(_is_removed(session))
+    return int(session.scalar(query))
+
+
+def _is_removed(session: Session) -> sa.ColumnElement[bool]:
+    """Return the condition that what is in the trash is of a dataset that is no more."""
+    trash, dataset = session.table(TRASH), session.table("dataset")
+    return ~sa.exists().where(dataset.c.id == trash.c.dataset_id)
 
 
 def _stores(repository: Repository) -> dict[str, Datastore]:
@@ -152,6 +172,7 @@ def empty_trash(
     repository: Repository,
     *,
     ids: IdList | None = None,
+    removed: bool = False,
     catalog: Catalog | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -164,6 +185,8 @@ def empty_trash(
         The repository; its ``butler.yaml`` says where the files are.
     ids : `IdList`, optional
         Datasets of which the files are deleted; by default all that are in the trash.
+    removed : `bool`, optional
+        Whether to leave files of datasets that are still there.
     catalog : `Catalog`, optional
         The content.
     dry_run : `bool`, optional
@@ -185,17 +208,17 @@ def empty_trash(
     progress = progress or NullProgress()
     tally = _Tally()
     with reading(repository, catalog=catalog) as session:
-        numbers = _numbers(session)
+        numbers = _numbers(session, _is_removed(session) if removed else None)
         if dry_run:
             for store in stores.values():
-                for batch in _batches(session, store, ids):
+                for batch in _batches(session, store, ids, removed=removed):
                     tally.datasets += len(batch.ids)
                     tally.files.update(deleted=len(batch.owned), kept=len(batch.kept))
     unknown = tuple(name for name in numbers if name not in stores)
     if not dry_run:
         for name, number in numbers.items():
             if name in stores:
-                _empty(repository, stores[name], ids, number, catalog, progress, tally)
+                _empty(repository, stores[name], ids, removed, number, catalog, progress, tally)
     return TrashReport(
         tally.datasets,
         tally.files["deleted"],
@@ -210,6 +233,7 @@ def _empty(
     repository: Repository,
     store: Datastore,
     ids: IdList | None,
+    removed: bool,  # noqa: FBT001 (handed on)
     total: int,
     catalog: Catalog | None,
     progress: Progress,
@@ -222,7 +246,7 @@ def _empty(
     def work(session: Session) -> None:
         nonlocal done
         use_memory(session)
-        for batch in _batches(session, store, ids, lock=True):
+        for batch in _batches(session, store, ids, removed=removed, lock=True):
             tally.datasets += _delete(session, store, artifacts, batch, tally)
             session.commit()
             done += len(batch.ids)
@@ -245,14 +269,18 @@ class _Batch:
     back: set[Any] = field(default_factory=set)
 
 
-def _batches(session: Session, store: Datastore, ids: IdList | None, *, lock: bool = False) -> Iterator[_Batch]:
+def _batches(
+    session: Session, store: Datastore, ids: IdList | None, *, removed: bool, lock: bool = False
+) -> Iterator[_Batch]:
     """Go through what is in the trash; what another session is at is left to it."""
     trash = session.table(TRASH)
     size = _BATCH[session.dialect] if store.is_local else _BATCH_REMOTE
     identifier = trash.c.dataset_id
     query = sa.select(id_as_text(identifier)).where(trash.c.datastore_name == store.name).order_by(identifier)
+    if removed:
+        query = query.where(_is_removed(session))
     if lock:
-        query = query.with_for_update(skip_locked=True)
+        query = query.with_for_update(of=trash, skip_locked=True)
     if ids is not None:
         for part in ids.parts(size):
             found = fetch_ids(session, query.where(among(session, identifier, part)))
