@@ -160,7 +160,9 @@ def plan_prune(session: Session, query: Query, mode: Mode, *, tagged: Sequence[s
             number = _collect(session, found, _place(session, part, found), search.names, counted)
             if number:
                 counted.types[part.dataset_type.name] = counted.types.get(part.dataset_type.name, 0) + number
-                _count_dependants(session, part.dataset_type, found, mode, collections, tagged, counted)
+                # With identifiers as they are, to be compared with others.
+                chosen = select_part(session, search, part, keys).order_by(None)
+                _count_dependants(session, part.dataset_type, chosen, mode, collections, tagged, counted)
     return PrunePlan(
         mode,
         counted.types,
