@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from registrytool.check.server import memory_folder
 from tests.support.places import ODD_NAMESPACE, Dialect, Outcome, Place, Run
-from tests.support.postgres import PostgresMissingError, PostgresServer, find_sources, memory_folder, postgres_server
+from tests.support.postgres import PostgresMissingError, PostgresServer, find_sources, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -15,10 +15,10 @@ import pytest
 import typer.main
 
 from registrytool.catalog import Catalog
+from registrytool.check.server import VARIABLE
 from registrytool.cli import app
 from registrytool.history import History
 from registrytool.models import COMPONENTS
-from tests.support.postgres import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

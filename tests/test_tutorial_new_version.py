@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from registrytool.check.lock import LOCK, release
+from registrytool.check.server import VARIABLE
 from registrytool.config import Content
-from tests.support.postgres import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

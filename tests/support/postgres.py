@@ -11,46 +11,35 @@ import dataclasses
 import gc
 import itertools
 import os
-import pwd
-import re
 import secrets
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import sqlalchemy
 
+from registrytool.check import server as programs_of
+from registrytool.check.server import (
+    DRIVER,
+    NO_PROGRAMS,
+    PROGRAM_FOLDERS,
+    VARIABLE,
+    LocalServer,
+    await_departure,
+    find_programs,
+    run_server,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-VARIABLE = "REGISTRYTOOL_TEST_POSTGRES_URL"
 IMAGE = "postgres:15"
-PROGRAM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-"""Where Debian and Red Hat keep the server programs, which they leave out of PATH."""
-
-DRIVER = "postgresql+psycopg2"
 OLDEST_SERVER = 14
-
-# Nothing here has to survive a crash of the machine. All else stays as delivered, so that what passes here passes on
-# a server as people run it (number of locks, isolation, planner).
-SETTINGS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "200",
-    "max_wal_size": "256MB",  # the default is a gigabyte, too much for files in memory
-}
-
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  the files lie in a folder of their own, mode 0700
-MEMORY_NEEDED_BYTES = 2 * 1024**3
+#: Two workers, each with databases of its own, and programs that contend.
+SETTINGS = programs_of.SETTINGS | {"max_connections": "200"}
 
 
 class PostgresMissingError(RuntimeError):
@@ -147,7 +136,7 @@ class PostgresServer:
         """
         name = _database_of(url)
         with self._engine.connect() as connection:
-            _await_departure(connection, name)
+            await_departure(connection, name)
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(connection, name)} WITH (FORCE)")
 
     def drop_all(self) -> None:
@@ -190,7 +179,7 @@ class PostgresServer:
 
     def _clone(self, source: str, name: str) -> None:
         with self._engine.connect() as connection:
-            _await_departure(connection, source)
+            await_departure(connection, source)
             version = connection.dialect.server_version_info or (0,)
             # Copying files is a little faster than writing all pages to the log, and older servers do nothing else.
             strategy = "STRATEGY file_copy" if version >= (15,) else ""
@@ -241,18 +230,6 @@ def postgres_server(sources: Sequence[Source] | None = None) -> Iterator[Postgre
     raise PostgresMissingError(reasons or [_NOTHING_FOUND])
 
 
-def memory_folder() -> Path | None:
-    """Return a folder in memory with room for the files of a run, if there is one.
-
-    Nothing has to survive, and a disk takes 2 to 10 ms for each commit of SQLite, and ten times as long to clone a
-    database of PostgreSQL.
-    """
-    with contextlib.suppress(OSError):
-        if os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_NEEDED_BYTES:
-            return MEMORY_FOLDER
-    return None
-
-
 def find_sources(program_folders: Sequence[str] = PROGRAM_FOLDERS) -> list[Source]:
     """Look for places that can give a server, without starting one.
 
@@ -271,15 +248,12 @@ def find_sources(program_folders: Sequence[str] = PROGRAM_FOLDERS) -> list[Sourc
     sources = []
     if _docker_answers():
         sources.append(Source(f"a container of {IMAGE}", _container))
-    if programs := _find_programs(program_folders):
+    if programs := find_programs(program_folders):
         sources.append(Source(f"server programs in {programs}", partial(_local_server, programs)))
     return sources
 
 
-_NOTHING_FOUND = (
-    f"{VARIABLE} is not set, no Docker engine answers, and PATH, {' and '.join(PROGRAM_FOLDERS)} hold no server "
-    "programs (initdb, pg_ctl)"
-)
+_NOTHING_FOUND = f"{VARIABLE} is not set, no Docker engine answers, and {NO_PROGRAMS}"
 
 
 def _require_version(server: PostgresServer) -> None:
@@ -314,23 +288,19 @@ def _container() -> Iterator[str]:
         yield container.get_connection_url()
 
 
-def _find_programs(folders: Sequence[str]) -> Path | None:
-    """Find the folder with the programs of the newest server; PATH comes first."""
-    found = [Path(program).resolve().parent for program in [shutil.which("initdb")] if program]
-    for pattern in folders:
-        found += sorted(Path("/").glob(pattern.lstrip("/")), key=_version_of, reverse=True)
-    return next((folder for folder in found if all((folder / name).exists() for name in ("initdb", "pg_ctl"))), None)
-
-
-def _version_of(folder: Path) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", folder.parent.name)]
-
-
 @contextlib.contextmanager
 def _local_server(programs: Path) -> Iterator[str]:
     """Run a server on a free port of this machine; its files vanish with it."""
-    with _own_server(programs, SETTINGS) as server:
+    with run_server(programs, SETTINGS) as server:
         yield server.url
+
+
+class CrashingServer(LocalServer):
+    """A server of this machine that can crash and start again, at the same address."""
+
+    def crash(self) -> None:
+        """End it at once, without writing anything."""
+        self.control("stop", "-m", "immediate")
 
 
 @contextlib.contextmanager
@@ -342,109 +312,11 @@ def crashing_server() -> Iterator[CrashingServer]:
     PostgresMissingError
         There are no server programs on this machine.
     """
-    programs = _find_programs(PROGRAM_FOLDERS)
+    programs = find_programs()
     if programs is None:
         raise PostgresMissingError([_NOTHING_FOUND])
-    with _own_server(programs, {"max_wal_size": "256MB"}) as server:
-        yield server
-
-
-@dataclass(frozen=True)
-class CrashingServer:
-    """A server of this machine that can crash and start again, at the same address."""
-
-    programs: Path
-    folder: Path
-    owner: pwd.struct_passwd | None
-    url: str
-
-    def start(self) -> None:
-        """Start it; it recovers by itself from a crash."""
-        log = self.folder / "log"
-        try:
-            self._control("start", "-w", "-t", "60", "-l", log)
-        except RuntimeError as error:
-            raise RuntimeError(log.read_text() if log.exists() else str(error)) from error
-
-    def crash(self) -> None:
-        """End it at once, without writing anything."""
-        self._control("stop", "-m", "immediate")
-
-    def _control(self, what: str, *words: str | Path) -> None:
-        _run_as(self.owner, self.folder, self.programs / "pg_ctl", what, "-s", "-D", self.folder / "data", *words)
-
-
-@contextlib.contextmanager
-def _own_server(programs: Path, settings: Mapping[str, str]) -> Iterator[CrashingServer]:
-    # PostgreSQL refuses to run as root, so root hands the files to a user without rights.
-    owner = _server_user() if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="registrytool-postgres-", dir=memory_folder()))
-    data = folder / "data"
-    password = secrets.token_hex(16)
-    (folder / "password").touch(mode=0o600)
-    (folder / "password").write_text(password)
-    for path in (folder, folder / "password"):
-        if owner is not None:
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-    # This shell outlives pytest: when its input ends, be it because pytest was killed, the server goes. A session of
-    # its own keeps Ctrl-C away from it.
-    script = '{ read -r _; "$1/pg_ctl" stop -s -m immediate -D "$2/data"; rm -rf "$2"; } >/dev/null 2>&1'
-    with subprocess.Popen(
-        ["/bin/sh", "-c", script, "sh", str(programs), str(folder)],
-        stdin=subprocess.PIPE,
-        cwd="/",
-        start_new_session=True,
-        **_as_user(owner),
-    ):  # leaving the block closes its input and waits for it
-        # A password even on this machine alone: a superuser without one could be used by anybody logged in here.
-        access = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
-        text = ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
-        _run_as(owner, folder, programs / "initdb", "-D", data, *access, *text)
-        port = _free_port()
-        address = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
-        with (data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in {**settings, **address}.items())
-        url = f"{DRIVER}://postgres:{password}@127.0.0.1:{port}/postgres"
-        server = CrashingServer(programs, folder, owner, url)
-        server.start()
-        yield server
-
-
-def _server_user() -> pwd.struct_passwd:
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    message = "root cannot run PostgreSQL, and there is neither a user postgres nor a user nobody"
-    raise RuntimeError(message)
-
-
-class _Identity(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: list[int]
-
-
-def _as_user(owner: pwd.struct_passwd | None) -> _Identity:
-    return {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
-
-def _run_as(owner: pwd.struct_passwd | None, folder: Path, *command: str | Path) -> None:
-    # Output goes to a file: a server started by pg_ctl would keep a pipe open for as long as it runs.
-    with (folder / "output").open("w+") as output:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, check=False, **_as_user(owner)
-        )
-        output.seek(0)
-        if done.returncode != 0:
-            message = f"{command[0]} ended with status {done.returncode}: {output.read()}"
-            raise RuntimeError(message)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with run_server(programs, {"max_wal_size": SETTINGS["max_wal_size"]}) as server:
+        yield CrashingServer(server.programs, server.folder, server.owner, server.url)
 
 
 def _new_prefix() -> str:
@@ -465,16 +337,3 @@ def _database_of(url: str) -> str:
 
 def _quoted(connection: sqlalchemy.Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
-
-
-def _await_departure(connection: sqlalchemy.Connection, name: str) -> None:
-    """Wait a moment for closed sessions to be gone.
-
-    A session ends a little after its client has left. The server would look for it every 100 ms only
-    (CountOtherDBBackends in PostgreSQL's procarray.c), and there is one at the end of nearly every test.
-    """
-    query = sqlalchemy.text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND backend_type <> :vacuum")
-    for _ in range(20):
-        if not connection.scalar(query, {"name": name, "vacuum": "autovacuum worker"}):
-            return
-        time.sleep(0.005)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from registrytool.check.server import VARIABLE
 from tests.support.postgres import (
-    VARIABLE,
     PostgresMissingError,
     PostgresServer,
     Source,
