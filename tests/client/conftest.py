@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from tests.support.equivalence import MakeTwins, Twins, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.places import Place, Run
     from tests.support.postgres import PostgresServer
@@ -50,10 +50,29 @@ class Client:
         password : `str`, optional
             For PostgreSQL, where the URL in ``butler.yaml`` has none.
         """
-        request = {
+        return self._output(program, arguments, self._ask(self._request(program, arguments, password, begin=False)))
+
+    def begin(self, program: str, *arguments: object, password: str | None = None) -> Callable[[], str]:
+        """Let a program run at the same time as others; return what waits for it, and returns its output."""
+        number = self._ask(self._request(program, arguments, password, begin=True))["number"]
+        return lambda: self._output(program, arguments, self._ask({"finish": number}))
+
+    @staticmethod
+    def _request(program: str, arguments: tuple[object, ...], password: str | None, *, begin: bool) -> dict[str, Any]:
+        return {
             "arguments": [str(SUPPORT / program), *map(str, arguments)],
             "environment": {"PGPASSWORD": password} if password else {},
+            "begin": begin,
         }
+
+    @staticmethod
+    def _output(program: str, arguments: tuple[object, ...], answer: dict[str, Any]) -> str:
+        if answer["status"] != 0:
+            message = f"{program} {' '.join(map(str, arguments))}: status {answer['status']}\n{answer['stderr']}"
+            raise ClientError(message)
+        return cast("str", answer["stdout"])
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request) + "\n")
@@ -61,11 +80,7 @@ class Client:
         line = self._server.stdout.readline()
         if not line:
             raise ClientError("The server of the client has ended; its standard error says why.")
-        answer = json.loads(line)
-        if answer["status"] != 0:
-            message = f"{program} {' '.join(map(str, arguments))}: status {answer['status']}\n{answer['stderr']}"
-            raise ClientError(message)
-        return cast("str", answer["stdout"])
+        return cast("dict[str, Any]", json.loads(line))
 
     def content(self, folder: Path, password: str | None = None, *, then_write: bool = False) -> Content:
         """Return what the client sees in a repository; afterwards let it write there and read that back."""

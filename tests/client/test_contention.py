@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -24,6 +21,7 @@ from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import Session, change, reading
 from registrytool.repository import open_repository
+from tests.support import contend, forks
 from tests.support.registries import assert_clean
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.parametrize("dialect", ["postgresql"])]
 
-SUPPORT = Path(__file__).parents[1] / "support"
 #: Those that are clients; the others are registrytool.
 CLIENTS = (2, 5)
 MANY = 8
@@ -76,39 +73,35 @@ def repository(client: Client, place: Place) -> Repository:
     return repository
 
 
-def strive(repository: Repository, client_python: Path, kind: str, rounds: int) -> list[Result]:
+def strive(repository: Repository, client: Client, kind: str, rounds: int) -> list[Result]:
     """Let all of them do something at once, and return what each says."""
     folder = repository.root
     assert folder is not None
-    processes = []
+    password = str(repository.url.password)
+    ours, theirs = {}, {}
     for number in range(MANY):
-        words: list[Any] = (
-            [client_python, SUPPORT / "client_contend.py"]
-            if number in CLIENTS
-            else [sys.executable, SUPPORT / "contend.py"]
-        )
-        words += [folder, kind, number, rounds]
-        environment = {
-            "PGPASSWORD": str(repository.url.password),
-            "PYTHONPATH": str(SUPPORT.parents[1]),
-            "REGISTRYTOOL_STRIFE_SEED": os.environ.get("REGISTRYTOOL_STRIFE_SEED", "1"),
-        }
-        processes.append(subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True, env=environment))
-    deadline = time.monotonic() + 120
+        words = (folder, kind, number, rounds)
+        if number in CLIENTS:
+            theirs[number] = client.begin("client_contend.py", *words, password=password)
+        else:
+            ours[number] = forks.Forked(contend.main, "contend.py", *words, environment={"PGPASSWORD": password})
+    deadline = time.monotonic() + 240
     while not all((folder / f"ready{number}").exists() for number in range(MANY)):
         assert time.monotonic() < deadline, "not all of them came up"
-        assert all(p.poll() in (None, 0) for p in processes), "one of them ended before it began"
+        assert all(p.poll() in (None, 0) for p in ours.values()), "one of them ended before it began"
         time.sleep(0.05)
     (folder / "go").touch()
-    results = [Result(**json.loads(p.communicate(timeout=900)[0])) for p in processes]
+    told = {number: finish() for number, finish in theirs.items()}
+    told |= {number: process.communicate(timeout=900)[0] for number, process in ours.items()}
+    results = [Result(**json.loads(told[number])) for number in range(MANY)]
     for file in ("go", *(f"ready{number}" for number in range(MANY))):
         (folder / file).unlink()
     assert [r.failed for r in results] == [[]] * MANY
     return results
 
 
-def test_no_edit_of_a_chain_is_lost(repository: Repository, client_python: Path) -> None:
-    results = strive(repository, client_python, "chain", 12)
+def test_no_edit_of_a_chain_is_lost(repository: Repository, client: Client) -> None:
+    results = strive(repository, client, "chain", 12)
 
     assert [r.refused for r in results] == [[]] * MANY
     with reading(repository) as session:
@@ -126,10 +119,10 @@ def test_no_edit_of_a_chain_is_lost(repository: Repository, client_python: Path)
     assert_clean(repository)
 
 
-def test_chains_that_would_make_a_circle_together_do_not(repository: Repository, client_python: Path) -> None:
+def test_chains_that_would_make_a_circle_together_do_not(repository: Repository, client: Client) -> None:
     # The client looks for circles before it locks anything, so that two of them can make one: one of them takes part.
     edit_chain(repository, ChainEdit("link5", ChainMode.EXTEND, ("link6",)))
-    results = strive(repository, client_python, "circle", 1)
+    results = strive(repository, client, "circle", 1)
 
     with reading(repository) as session:
         collections = load_collections(session)
@@ -145,8 +138,8 @@ def test_chains_that_would_make_a_circle_together_do_not(repository: Repository,
     assert_clean(repository)
 
 
-def test_certifications_never_overlap(repository: Repository, client_python: Path) -> None:
-    results = strive(repository, client_python, "certify", 10)
+def test_certifications_never_overlap(repository: Repository, client: Client) -> None:
+    results = strive(repository, client, "certify", 10)
 
     with reading(repository) as session:
         assert check_certifications(session).problems == ()
@@ -159,8 +152,8 @@ def test_certifications_never_overlap(repository: Repository, client_python: Pat
     assert_clean(repository)
 
 
-def test_all_who_register_get_the_one_dataset_type(repository: Repository, client_python: Path) -> None:
-    results = strive(repository, client_python, "register", 8)
+def test_all_who_register_get_the_one_dataset_type(repository: Repository, client: Client) -> None:
+    results = strive(repository, client, "register", 8)
 
     assert [r.refused for r in results] == [[]] * MANY
     assert [r.done for r in results] == [[f"type{i}" for i in range(8)]] * MANY
@@ -170,8 +163,8 @@ def test_all_who_register_get_the_one_dataset_type(repository: Repository, clien
     assert_clean(repository)
 
 
-def test_insertion_and_removal_in_one_run_leave_no_orphan(repository: Repository, client_python: Path) -> None:
-    strive(repository, client_python, "run", 10)
+def test_insertion_and_removal_in_one_run_leave_no_orphan(repository: Repository, client: Client) -> None:
+    strive(repository, client, "run", 10)
 
     with reading(repository) as session:
         report = find_orphans(session)
@@ -182,8 +175,8 @@ def test_insertion_and_removal_in_one_run_leave_no_orphan(repository: Repository
     assert_clean(repository)
 
 
-def test_everything_at_once_leaves_nothing_half_done(repository: Repository, client_python: Path) -> None:
-    results = strive(repository, client_python, "mix", STRIFE)
+def test_everything_at_once_leaves_nothing_half_done(repository: Repository, client: Client) -> None:
+    results = strive(repository, client, "mix", STRIFE)
 
     done = Counter(name for result in results for name in result.done)
     assert done["put"] > MANY, done

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +11,14 @@ import pytest
 from registrytool.maintain.certifications import check_certifications
 from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.session import reading
+from tests.support import forks, race_worker
 from tests.support.equivalence import repository_of
 from tests.support.registries import assert_clean
 
 if TYPE_CHECKING:
+    from tests.client.conftest import Client
     from tests.support.equivalence import MakeTwins
 
-SUPPORT = Path(__file__).parents[1] / "support"
 ROUNDS = 6
 
 #: The client tells of a deadlock where registrytool tries again; what matters is that both leave everything right.
@@ -54,20 +52,18 @@ answer = done
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def test_nothing_is_lost_and_nothing_overlaps_when_all_do_it_at_once(twins: MakeTwins, client_python: Path) -> None:
+def test_nothing_is_lost_and_nothing_overlaps_when_all_do_it_at_once(twins: MakeTwins, client: Client) -> None:
     two = twins()
     folder = two.ours.folder
     two._do(two.ours, 'registry.registerCollection("race/calib", CollectionType.CALIBRATION)')
-    commands = [[sys.executable, str(SUPPORT / "race_worker.py"), str(ROUNDS), str(i), str(folder)] for i in range(6)]
-    program = SUPPORT / "client_do.py"
-    commands += [[str(client_python), str(program), str(folder), CLIENT.replace("SEED", str(i))] for i in range(2)]
-    processes = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
-    answers = [process.communicate() for process in processes]
-    assert [p.returncode for p in processes] == [0] * 8, "\n".join(said for _, said in answers)
-    ours: Counter[str] = sum((Counter(json.loads(answer)) for answer, _ in answers[:6]), Counter())
+    processes = [forks.Forked(race_worker.main, "race_worker.py", ROUNDS, i, folder) for i in range(6)]
+    clients = [client.begin("client_do.py", folder, CLIENT.replace("SEED", str(i))) for i in range(2)]
     theirs: Counter[str] = Counter()
-    for answer, _ in answers[6:]:
-        theirs.update(json.loads(answer)["answer"])
+    for finish in clients:
+        theirs.update(json.loads(finish())["answer"])
+    answers = [process.communicate() for process in processes]
+    assert [p.returncode for p in processes] == [0] * 6, "\n".join(said for _, said in answers)
+    ours: Counter[str] = sum((Counter(json.loads(answer)) for answer, _ in answers), Counter())
     # They did get in each other's way, and each got its turn.
     assert all(ours[what] for what in ("certified", "overlap", "inserted", "removed")), ours
     assert theirs["inserted"], theirs

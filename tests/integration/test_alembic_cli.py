@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alembic.config
 import pytest
 import sqlalchemy as sa
 
 from tests.integration.test_crash import checksums, fill_registry, finished
+from tests.support import forks
 
 if TYPE_CHECKING:
     from tests.support.places import Place
@@ -27,11 +30,21 @@ UNIVERSE_4, UNIVERSE_5 = "9888256c6a18", "2a8a32e1bec3"
 pytestmark = pytest.mark.slow
 
 
-def alembic(*words: object, repo: object = None, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_alembic(*words: object, repo: object = None, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run ``alembic`` from a checkout."""
     given = ({"repo": str(repo)} if repo is not None else {}) | settings
     options = [word for name, value in given.items() for word in ("-x", f"{name}={value}")]
-    command = [sys.executable, "-m", "alembic.config", "-c", "alembic.ini", *options, *(str(w) for w in words)]
+    return forks.finished(alembic_program, "alembic", "-c", "alembic.ini", *options, *words, folder=CHECKOUT)
+
+
+def alembic_program() -> None:
+    # Its class Config has taken what standard output was when it was defined.
+    importlib.reload(alembic.config).main()
+
+
+def own_process(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``alembic`` from a checkout, in a new process."""
+    command = [sys.executable, "-m", "alembic.config", "-c", "alembic.ini", *words]
     # Run as a module, Python looks into the present folder first, where a folder "alembic" is; the script does not.
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(CHECKOUT)}
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, env=environment)
@@ -90,7 +103,7 @@ def test_upgrade_to_heads_leaves_the_registry_as_migrate_does(
     outcome = finished("migrate", *words, "--yes", "--no-backup")
     assert outcome.returncode == 0, outcome.stderr
 
-    done = alembic("upgrade", "heads", repo=repo)
+    done = run_alembic("upgrade", "heads", repo=repo)
 
     assert done.returncode == 0, done.stderr
     assert checksums(url_of(place, repo), place.namespace) == checksums(url, place.namespace)
@@ -111,7 +124,7 @@ def postgresql_copy(repo: Path, place: Place, request: pytest.FixtureRequest) ->
 def test_upgrade_to_heads_works_by_url_and_namespace(repo: Path, place: Place, odd_namespace: str) -> None:
     settings = {"namespace": place.namespace} if place.namespace else {}
 
-    done = alembic("upgrade", "heads", repo=url_of(place, repo), **settings)
+    done = run_alembic("upgrade", "heads", repo=url_of(place, repo), **settings)
 
     assert done.returncode == 0, done.stderr
     words = [url_of(place, repo), *(("--namespace", place.namespace) if place.namespace else ())]
@@ -120,10 +133,10 @@ def test_upgrade_to_heads_works_by_url_and_namespace(repo: Path, place: Place, o
 
 
 def test_upgrade_once_more_changes_nothing(repo: Path, place: Place) -> None:
-    assert alembic("upgrade", "heads", repo=repo).returncode == 0
+    assert run_alembic("upgrade", "heads", repo=repo).returncode == 0
     before = checksums(url_of(place, repo), place.namespace)
 
-    done = alembic("upgrade", "heads", repo=repo)
+    done = run_alembic("upgrade", "heads", repo=repo)
 
     assert done.returncode == 0, done.stderr
     assert checksums(url_of(place, repo), place.namespace) == before
@@ -132,7 +145,7 @@ def test_upgrade_once_more_changes_nothing(repo: Path, place: Place) -> None:
 def test_upgrade_to_a_revision_runs_only_the_steps_of_its_tree(repo: Path) -> None:
     before = versions(repo)
 
-    done = alembic("upgrade", UNIVERSE_5, repo=repo)
+    done = run_alembic("upgrade", UNIVERSE_5, repo=repo)
 
     assert done.returncode == 0, done.stderr
     assert versions(repo) == {**before, "dimensions-config": "5"}
@@ -141,9 +154,9 @@ def test_upgrade_to_a_revision_runs_only_the_steps_of_its_tree(repo: Path) -> No
 
 def test_downgrade_leads_back_to_a_revision(repo: Path, place: Place) -> None:
     before = versions(repo)
-    assert alembic("upgrade", UNIVERSE_5, repo=repo).returncode == 0
+    assert run_alembic("upgrade", UNIVERSE_5, repo=repo).returncode == 0
 
-    done = alembic("downgrade", UNIVERSE_4, repo=repo)
+    done = run_alembic("downgrade", UNIVERSE_4, repo=repo)
 
     assert done.returncode == 0, done.stderr
     assert versions(repo) == before
@@ -156,7 +169,7 @@ def test_downgrade_leads_back_to_a_revision(repo: Path, place: Place) -> None:
 def test_a_relative_target_is_followed_or_refused_but_never_ignored(repo: Path, words: tuple[str, ...]) -> None:
     before = versions(repo)
 
-    done = alembic(*words, repo=repo)
+    done = run_alembic(*words, repo=repo)
 
     if done.returncode == 0:
         assert versions(repo) != before
@@ -167,9 +180,9 @@ def test_a_relative_target_is_followed_or_refused_but_never_ignored(repo: Path, 
 
 def test_current_tells_what_the_registry_has(repo: Path) -> None:
     assert finished("stamp", repo).returncode == 0
-    before = alembic("current", repo=repo)
-    assert alembic("upgrade", "heads", repo=repo).returncode == 0
-    after = alembic("current", repo=repo)
+    before = run_alembic("current", repo=repo)
+    assert run_alembic("upgrade", "heads", repo=repo).returncode == 0
+    after = run_alembic("current", repo=repo)
 
     assert (before.returncode, after.returncode) == (0, 0), before.stderr + after.stderr
     assert UNIVERSE_4 in before.stdout
@@ -182,13 +195,13 @@ def test_current_tells_what_the_registry_has(repo: Path) -> None:
 def test_current_changes_nothing(repo: Path, place: Place) -> None:
     before = checksums(url_of(place, repo), place.namespace)
 
-    assert alembic("current", repo=repo).returncode == 0
+    assert run_alembic("current", repo=repo).returncode == 0
 
     assert checksums(url_of(place, repo), place.namespace) == before
 
 
 def test_history_and_heads_need_no_registry() -> None:
-    history, heads = alembic("history"), alembic("heads")
+    history, heads = own_process("history"), own_process("heads")
 
     assert (history.returncode, heads.returncode) == (0, 0), history.stderr + heads.stderr
     for revision in HEAD.values():
@@ -212,25 +225,25 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
 ) -> None:
     before = checksums(url_of(place, repo), place.namespace)
 
-    done = alembic(*words, **{name: value.replace("REPO", str(repo)) for name, value in settings.items()})
+    done = run_alembic(*words, **{name: value.replace("REPO", str(repo)) for name, value in settings.items()})
 
     assert said in refusal(done)
     assert checksums(url_of(place, repo), place.namespace) == before
 
 
 def test_a_downgrade_that_loses_something_is_refused_unless_the_loss_is_accepted(repo: Path, place: Place) -> None:
-    assert alembic("upgrade", "heads", repo=repo).returncode == 0
+    assert run_alembic("upgrade", "heads", repo=repo).returncode == 0
     engine = sa.create_engine(url_of(place, repo), poolclass=sa.NullPool)
     prefix = f"{place.namespace}." if place.namespace else ""
     with engine.begin() as connection:
         connection.exec_driver_sql(f"INSERT INTO {prefix}\"group\" (instrument, name) VALUES ('LSSTCam', 'of nobody')")
     before = checksums(url_of(place, repo), place.namespace)
 
-    refused = alembic("downgrade", UNIVERSE_5, repo=repo)
+    refused = run_alembic("downgrade", UNIVERSE_5, repo=repo)
 
     assert "would lose" in refusal(refused)
     assert checksums(url_of(place, repo), place.namespace) == before
-    accepted = alembic("downgrade", UNIVERSE_5, repo=repo, accept_loss="1")
+    accepted = run_alembic("downgrade", UNIVERSE_5, repo=repo, accept_loss="1")
     assert accepted.returncode == 0, accepted.stderr
     assert versions(repo)["dimensions-config"] == "5"
     assert_sound(repo)

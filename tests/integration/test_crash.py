@@ -13,10 +13,8 @@ import os
 import random
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from registrytool.models import DatasetTables, DynamicContent
 from registrytool.reshape import Reshape
 from registrytool.state import LOG_PREFIX, read_recorded
 from registrytool.structure import from_metadata
+from tests.support import forks
 from tests.support.killing import killed_at, points_of
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ SEED = int(os.environ.get("REGISTRYTOOL_CRASH_SEED", "20261123"))
 
 #: Of a size that SQLite cannot keep in its cache (2 MB): it writes to the file long before the commit.
 DATASETS = 15_000
-
-PROGRAM = "from registrytool.cli import main; main()"
 
 pytestmark = pytest.mark.slow
 
@@ -272,53 +269,34 @@ def checksums(url: str, namespace: str | None) -> dict[str, str]:
 # -- killing --------------------------------------------------------------------
 
 
-def started(*words: object, folder: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start a command as a process group of its own; what it says goes nowhere, so that it never waits for us."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *(str(w) for w in words)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=folder,
-    )
-
-
 def finished(*words: object) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, to its end."""
-    command = [sys.executable, "-c", PROGRAM, *(str(w) for w in words)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return forks.finished(forks.registrytool, "registrytool", *words)
 
 
 def kill_after(delay_s: float, *words: object) -> bool:
     """Start a command and kill it and all that it started, unless it has finished; return whether it was killed."""
-    process = started(*words)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=delay_s)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    return process.wait() != 0
+    process = forks.Forked(forks.registrytool, "registrytool", *words)
+    return _kill(process, delay_s)
 
 
 def kill_at_commit(delay_s: float, *words: object) -> bool:
     """Start a command and kill it so long after it says that it commits; return whether it was killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *(str(w) for w in words)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    assert process.stderr is not None
-    with process.stderr:
-        assert any(line == "committing ...\n" for line in process.stderr)
+    listened, spoken = os.pipe()
+    process = forks.Forked(forks.registrytool, "registrytool", *words, stderr=spoken)
+    os.close(spoken)
+    with os.fdopen(listened, encoding="utf-8") as said:
+        assert any(line == "committing ...\n" for line in said)
         # What it says after that is little and stays in the pipe.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=delay_s)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        return process.wait() != 0
+        return _kill(process, delay_s)
+
+
+def _kill(process: forks.Forked, delay_s: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=delay_s)
+    process.kill()
+    process.communicate()
+    return process.returncode != 0
 
 
 def duration_s(subject: Subject, *words: object) -> float:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from registrytool.maintain.find import Query
 from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.session import change, reading
 from registrytool.maintain.timespans import Timespan
+from tests.support import forks
 from tests.support.maintain_states import INSTRUMENT, RUN, STATES, add, bias, counts, fill, types
 from tests.support.registries import assert_clean, make
 
@@ -261,20 +260,19 @@ def test_overlaps_and_gaps_are_reported(place: Place, run: Run) -> None:
 
 # -- killed ------------------------------------------------------------------------------
 
-PROGRAM = "from registrytool.cli import main; main()"
 KILLED = 6000
 
 
 def killed(place: Place, words: list[str], delay_s: float) -> bool:
     """Run a command and kill it after a while; return whether it was still running."""
-    command = [sys.executable, "-c", PROGRAM, *words, "--db", place.url]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = forks.Forked(forks.registrytool, "registrytool", *words, "--db", place.url)
     try:
         process.wait(delay_s)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
         return True
+    process.communicate()
     # What an earlier one has finished, a later one refuses; the last run looks at the reason.
     assert process.returncode in (0, 3, 4)
     return False
@@ -301,7 +299,7 @@ def test_a_command_that_is_killed_leaves_nothing_half_done(words: list[str], pla
     start_s = time.monotonic() - begun
     rng = random.Random(str(words))  # noqa: S311 (no secret)
     for _ in range(3):
-        killed(place, words, start_s + rng.uniform(0.2, 1.5))
+        killed(place, words, start_s * rng.uniform(0.5, 3))
         with reading(repository) as session:
             found = find_orphans(session)
             assert [o for o in found.found if not o.harmless] == []

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from registrytool.instruments.placement import JOURNALS, Transfer
 from registrytool.instruments.sources import find_files
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.session import reading
-from tests.support import raws
+from tests.support import forks, raws
 from tests.support.registries import assert_clean, make
 from tests.support.twins import record_rows
 
@@ -265,8 +263,8 @@ def test_a_kill_leaves_nothing_half_ingested(place: Place, tmp_path: Path, momen
     contents = {f.read_bytes() for f in files}
     program = tmp_path / "killed.py"
     program.write_text(KILLED)
-    words = [sys.executable, str(program), str(place.folder), place.url, moment, *map(str, files)]
-    assert subprocess.run(words, check=False, capture_output=True).returncode == -signal.SIGKILL
+    ended = forks.finished(forks.file(program), program, place.folder, place.url, moment, *files)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     committed = records_of(repository)
     assert len(committed) == (5 if moment == "committed" else 0)
     report = ingest_raws(repository, [str(f) for f in files], IngestOptions(transfer=Transfer.MOVE, existing="skip"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -28,8 +26,8 @@ from registrytool.online.operation import OnlineOptions, abort_online, migrate_o
 from registrytool.repository import open_repository
 from registrytool.state import read_attributes
 from registrytool.verify import verify_registry
-from tests.integration.test_crash import PROGRAM
 from tests.integration.test_crash import fill_registry as fill_datasets
+from tests.support import forks
 from tests.support.places import ODD_NAMESPACE, Place
 from tests.support.registries import assert_clean, make
 from tests.support.rows import fill_registry, read_content
@@ -165,6 +163,7 @@ class OldWriter(threading.Thread):
             rows = cursor.fetchall()
         self.expected = {row[0]: row[3] for row in rows}
         self.old = [row[0] for row in rows]
+        self.written = 0
         self.kind, self.run_key = rows[0][1], rows[0][2]
 
     def run(self) -> None:
@@ -174,6 +173,7 @@ class OldWriter(threading.Thread):
                 with self.connection, self.connection.cursor() as cursor:
                     number += 1
                     self._write(cursor, number)
+                self.written = number
                 time.sleep(0.001)
         except Exception as error:  # noqa: BLE001 (the test looks at it)
             self.error = error
@@ -228,14 +228,15 @@ def test_nothing_that_old_clients_write_meanwhile_is_lost(many: Repository) -> N
     options = OnlineOptions(targets=("datasets=2.0.0",), pace=Pace(100, 0.02), hold=True)
     writer.start()
     held = migrate_online(many, options)
-    time.sleep(0.3)
     assert held.held is not None
+    so_far = writer.written
+    await_true(lambda: writer.written > so_far + 20 or not writer.is_alive())
     writer.stop()
     assert len(writer.expected.keys() - set(writer.old)) > 10
     late = OldWriter(many)
     late.expected = writer.expected
     late.start()
-    time.sleep(0.1)
+    await_true(lambda: late.written > 5 or not late.is_alive())
     late.stop()
 
     report = resume_online(many)
@@ -439,10 +440,9 @@ def test_switching_to_uuids_is_refused_with_the_reason(online_place: Place, run:
 # -- locks and crashes --------------------------------------------------------------
 
 
-def started(repository: Repository, *words: str) -> subprocess.Popen[str]:
+def started(repository: Repository, *words: str) -> forks.Forked:
     url = repository.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-c", PROGRAM, "migrate", url, "--namespace", str(repository.namespace), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return forks.Forked(forks.registrytool, "registrytool", "migrate", url, "--namespace", repository.namespace, *words)
 
 
 def phase_of(repository: Repository) -> str:

@@ -7,7 +7,9 @@ fork, so that nothing the client keeps in memory, such as dimension universes,
 gets from one repository to the next.
 
 Requests and answers are lines of JSON on standard input and output: arguments
-(the first is the program) and environment; status, stdout and stderr.
+(the first is the program) and environment; status, stdout and stderr. Asked to
+begin only, the server answers with a number, and gives the rest when it is
+asked to finish that number: so several programs run at the same time.
 """
 
 from __future__ import annotations
@@ -33,23 +35,47 @@ PRELOADED = (
 )
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one program and return what came of it."""
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        child = os.fork()
-        if child == 0:
+class Running:
+    """A program that runs in a fork of this process.
+
+    Parameters
+    ----------
+    request
+        Its arguments and environment.
+    """
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        # They are closed when they have been read.
+        self.stdout, self.stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = os.fork()
+        if self.process == 0:
             status = 1
             try:
-                status = run(request, stdout, stderr)
+                status = run(request, self.stdout, self.stderr)
             finally:
                 # Without what Python does at its end: that is for the parent.
                 os._exit(status)
-        _, status = os.waitpid(child, 0)
-        return {
-            "status": os.waitstatus_to_exitcode(status),
-            "stdout": content(stdout),
-            "stderr": content(stderr),
-        }
+
+    def finish(self) -> dict[str, Any]:
+        """Wait until it ends, and return what came of it."""
+        _, status = os.waitpid(self.process, 0)
+        with self.stdout, self.stderr:
+            return {
+                "status": os.waitstatus_to_exitcode(status),
+                "stdout": content(self.stdout),
+                "stderr": content(self.stderr),
+            }
+
+
+def answer(request: dict[str, Any], begun: dict[int, Running]) -> dict[str, Any]:
+    """Run one program, or begin or finish that, and return what came of it."""
+    if "finish" in request:
+        return begun.pop(request["finish"]).finish()
+    running = Running(request)
+    if not request["begin"]:
+        return running.finish()
+    begun[running.process] = running
+    return {"number": running.process}
 
 
 def content(file: IO[bytes]) -> str:
@@ -88,8 +114,9 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.disable()
+    begun: dict[int, Running] = {}
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
+        sys.stdout.write(json.dumps(answer(json.loads(line), begun)) + "\n")
         sys.stdout.flush()
     return 0
 
