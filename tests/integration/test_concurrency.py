@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from registrytool.database import Database
-from tests.integration.test_crash import PROGRAM, checksums, fill_registry, finished
+from tests.integration.test_crash import checksums, fill_registry, finished
 from tests.integration.test_drift import with_not_null
 from tests.support.registries import make as create
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+PROGRAM = "from registrytool.cli import main; main()"
+STOPPING = "from tests.support.killing import stop_when_locked; stop_when_locked()"
 MIGRATE = ("--yes", "--no-backup")
 
 
@@ -57,10 +59,15 @@ def registry(place: Place, tmp_path: Path) -> Place:
 
 
 @contextlib.contextmanager
-def running(*words: object) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background; it is killed if the test fails before its end."""
-    command = [sys.executable, "-c", PROGRAM, *(str(w) for w in words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def running(*words: object, program: str = PROGRAM) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in the background; it is killed if the test fails before its end.
+
+    It is not forked from this process: what is said of it has its command line.
+    """
+    command = [sys.executable, "-c", program, *(str(w) for w in words)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             yield process
         finally:
@@ -130,11 +137,24 @@ def has_run_lock(place: Place) -> bool:
         return False
 
 
-def stop_with_run_lock(place: Place, process: subprocess.Popen[str]) -> None:
-    """Wait until a migration has the run lock, then let it stand still."""
-    await_true(lambda: has_run_lock(place) or process.poll() is not None)
-    os.kill(process.pid, signal.SIGSTOP)
-    assert has_run_lock(place), "it was too fast"
+def opened(process: int, file: Path) -> bool:
+    """Whether a process has opened a file (Linux)."""
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            found.add(descriptor.readlink())
+    return file.resolve() in found
+
+
+@contextlib.contextmanager
+def standing_still(place: Place, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that stands still as soon as it has the run lock, until it gets SIGCONT."""
+    with running(*words, program=f"{STOPPING}; {PROGRAM}") as process:
+        # Whatever has become of it, it is left to be waited for.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert process.poll() is None, process.communicate()
+        assert has_run_lock(place)
+        yield process
 
 
 @contextlib.contextmanager
@@ -165,9 +185,7 @@ def locked_by_client(place: Place, statement: str | None = None) -> Iterator[int
 
 def test_a_second_migration_is_refused_and_says_who_runs_the_first(registry: Place) -> None:
     old = checksums(registry.url, registry.namespace)
-    with running("migrate", *words_of(registry), *MIGRATE) as first:
-        stop_with_run_lock(registry, first)
-
+    with standing_still(registry, "migrate", *words_of(registry), *MIGRATE) as first:
         second = finished("migrate", *words_of(registry), *MIGRATE, "--wait", "0.5")
 
         assert second.returncode == 3
@@ -254,9 +272,7 @@ def test_of_two_creations_that_start_together_one_makes_a_whole_repository(place
 
 
 def test_status_and_verify_read_the_old_state_while_a_migration_begins(registry: Place, run: Run) -> None:
-    with running("migrate", *words_of(registry), *MIGRATE) as first:
-        stop_with_run_lock(registry, first)
-
+    with standing_still(registry, "migrate", *words_of(registry), *MIGRATE):
         status = finished("status", *words_of(registry), "--format", "json")
         verification = finished("verify", *words_of(registry))
 
@@ -275,7 +291,7 @@ def test_status_reads_the_old_state_while_a_migration_has_locked_its_tables(regi
         await_true(lambda: waiting_sessions(registry))
 
         with running("status", *words_of(registry), "--format", "json") as second:
-            answer, told = second.communicate(timeout=20)
+            answer, told = second.communicate(timeout=60)
 
         assert second.returncode == 4, told
         assert not json.loads(answer)["current"]
@@ -298,7 +314,7 @@ def test_a_client_with_a_lock_makes_a_migration_refuse_after_the_wait_and_is_nam
             assert f": session {holder} of user " in said
             assert "(a notebook)" in said
         assert said.count("holds the lock.") == 1
-        assert 1.5 < elapsed_s < 20
+        assert 1.5 < elapsed_s < 60
     assert checksums(registry.url, registry.namespace) == old
 
 
@@ -312,8 +328,9 @@ def test_an_exposure_that_is_inserted_while_a_migration_waits_is_kept(registry: 
     with running("migrate", *words_of(registry), *MIGRATE, "--wait", "60") as migration:
         with locked_by_client(registry, insert):
             if lite:
-                # Nothing shows that a process waits for an SQLite file; it has had the time to come there.
-                time.sleep(4)
+                # Nothing shows that a process waits for an SQLite file; it has opened it, and has a second more.
+                await_true(lambda: opened(migration.pid, file_of(registry)))
+                time.sleep(1)
             else:
                 await_true(lambda: waiting_sessions(registry))
             assert migration.poll() is None
@@ -331,8 +348,7 @@ def test_an_exposure_that_is_inserted_while_a_migration_waits_is_kept(registry: 
 
 
 def test_a_write_of_a_client_that_comes_too_late_waits_or_fails_but_is_not_lost_silently(registry: Place) -> None:
-    with running("migrate", *words_of(registry), *MIGRATE) as migration:
-        stop_with_run_lock(registry, migration)
+    with standing_still(registry, "migrate", *words_of(registry), *MIGRATE) as migration:
         if registry.dialect == "sqlite":
             with (
                 contextlib.closing(sqlite3.connect(file_of(registry), timeout=0.2)) as connection,
@@ -362,8 +378,7 @@ def test_a_write_of_a_client_that_comes_too_late_waits_or_fails_but_is_not_lost_
 
 
 def test_the_run_lock_vanishes_with_its_process(registry: Place) -> None:
-    with running("migrate", *words_of(registry), *MIGRATE) as first:
-        stop_with_run_lock(registry, first)
+    with standing_still(registry, "migrate", *words_of(registry), *MIGRATE) as first:
         first.kill()
         first.wait()
     if registry.dialect == "postgresql":
@@ -378,9 +393,7 @@ def test_the_run_lock_vanishes_with_its_process(registry: Place) -> None:
 def test_migrations_in_two_namespaces_do_not_hinder_each_other(registry: Place, tmp_path: Path) -> None:
     other = [registry.url, "--namespace", "other"]
     assert finished("create", tmp_path / "other", "--at", "w_2023_32", "--db", *other).returncode == 0
-    with running("migrate", *words_of(registry), *MIGRATE) as first:
-        stop_with_run_lock(registry, first)
-
+    with standing_still(registry, "migrate", *words_of(registry), *MIGRATE) as first:
         second = finished("migrate", *other, *MIGRATE)
 
         assert second.returncode == 0, second.stderr

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -43,13 +39,14 @@ from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.records import insert_records
 from registrytool.maintain.session import Session, change, reading
 from registrytool.status import registry_status
+from tests.support.killing import killed_at
 from tests.support.registries import assert_clean, make, migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from registrytool.repository import Repository
-    from tests.support.places import Place
+    from tests.support.places import Place, Run
 
 pytestmark = pytest.mark.usefixtures("odd_namespace")
 
@@ -278,33 +275,25 @@ def test_the_picture_of_a_tree_is_well_formed(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_a_removal_that_is_killed_goes_on_when_it_is_run_again(place: Place) -> None:
+def test_a_removal_that_is_killed_goes_on_when_it_is_run_again(place: Place, run: Run) -> None:
     repository = make(place)
     prepare(repository, 3000)
     edit_chain(repository, ChainEdit("inner", ChainMode.REMOVE, ("run/a",)))
-    words = [
-        sys.executable,
-        "-c",
-        "from registrytool.cli import main; main()",
-        "collection",
-        "remove",
-        str(place.folder),
-    ]
-    words += ["run/a", "--db", place.url]
+    words = ["collection", "remove", str(place.folder), "run/a", "--db", place.url, "--yes"]
     left = []
-    for delay_s in (0.8, 1.0, 1.2, 1.4, 1.8, 2.5):
-        with subprocess.Popen([*words, "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(delay_s)
-            process.send_signal(signal.SIGKILL)
+    # Each time a little later, in statements and commits; what is left is less each time.
+    for number in (10, 20, 30, 40, 60, 80):
+        if not killed_at(number, *words):
+            break
         assert_clean(repository)
         with reading(repository) as session:
             assert find_orphans(session).clean
             dataset = session.table("dataset")
             left.append(session.scalar(sa.select(sa.func.count()).select_from(dataset)))
     assert sorted(left, reverse=True) == left
-    done = subprocess.run([*words, "--yes", "--format", "json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or "There is no collection 'run/a'" in done.stderr, done.stderr
-    if done.returncode == 0:
+    done = run(*words, "--format", "json")
+    assert done.exit_code == 0 or "There is no collection 'run/a'" in done.stderr, done.stderr
+    if done.exit_code == 0:
         assert json.loads(done.stdout)["collection"] == "run/a"
     with reading(repository) as session:
         assert "run/a" not in load_collections(session)
