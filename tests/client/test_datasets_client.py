@@ -124,8 +124,7 @@ answer = [
 ]
 """)
     for (name, collections, first, where, order, number), ids in zip(SORTED, wanted, strict=True):
-        # A word that begins with a minus is an option unless it is joined to the one before.
-        words = [name, "-c", ",".join(collections), f"--order-by={','.join(order)}"]
+        words = [name, "-c", ",".join(collections), "--order-by", ",".join(order)]
         words += [*(["-f"] if first else []), *(["--where", where] if where else [])]
         words += ["--limit", str(number)] if number else []
         done = two.run("--format", "json", "dataset", "find", str(two.ours.folder), *words)
