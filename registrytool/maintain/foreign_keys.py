@@ -49,6 +49,11 @@ class Dependents:
         self._found: tuple[Dependent, ...] | None = None
         self._enforced = True
 
+    @property
+    def known(self) -> tuple[Dependent, ...] | None:
+        """What refers to datasets, `None` if the database looks after that."""
+        return None if self._enforced else self._found
+
     def prepare(self, session: Session) -> None:
         """Find out what must be deleted in this transaction, and let the database do it where that is not known.
 
@@ -78,9 +83,7 @@ class Dependents:
         ids : `IdList`
             Identifiers of datasets, whose locations have been deleted.
         """
-        if self._enforced or self._found is None:
-            return
-        for dependent in self._found:
+        for dependent in self.known or ():
             column: sa.ColumnClause[Any] = sa.column(dependent.column)
             table = sa.table(dependent.table, column)
             mine = among(session, column, ids)
@@ -109,10 +112,9 @@ def find_dependents(session: Session) -> tuple[Dependent, ...] | None:
             continue
         if name == _LOCATIONS and action in ("NO ACTION", "RESTRICT"):
             continue
-        if key != "id" or action != "CASCADE":
+        if key != "id" or action != "CASCADE" or "WITHOUT ROWID" in definition.upper():
             return None
-        by_row = indexes > _MANY_INDEXES and "WITHOUT ROWID" not in definition.upper()
-        found.append(Dependent(name, column, by_row))
+        found.append(Dependent(name, column, indexes > _MANY_INDEXES))
     emptied = {_LOCATIONS, *(dependent.table.lower() for dependent in found)}
     composite = len({d.table for d in found}) < len(found)
     if composite or any(target in emptied for _, _, target, *_ in keys):

@@ -90,6 +90,13 @@ class IdList:
             return separator.join(map(str, self))
         return self._bytes.hex(",", _SIZE).replace(",", separator)
 
+    def as_json(self) -> str:
+        """Return all identifiers as SQLite keeps them, as an array of JSON."""
+        if not self:
+            return "[]"
+        quote = '"' if self._uuids else ""
+        return f"[{quote}{self.texts(f'{quote},{quote}')}{quote}]"
+
     @property
     def are_uuids(self) -> bool:
         """Whether the identifiers are UUIDs; an empty list says so too."""
@@ -139,10 +146,7 @@ def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]
             values = IdList(values)
     ids = values if isinstance(values, IdList) else None
     if session.dialect == "sqlite":
-        quote = '"' if ids is not None and ids.are_uuids else ""
-        text = (
-            json.dumps(values) if ids is None else f"[{quote}{ids.texts(f'{quote},{quote}')}{quote}]" if ids else "[]"
-        )
+        text = json.dumps(values) if ids is None else ids.as_json()
         return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
     from sqlalchemy.dialects import postgresql
 

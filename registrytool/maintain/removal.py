@@ -14,10 +14,12 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from . import lite_removal
 from .artifacts import Artifacts, artifact_path
 from .datasets import Batches, fetch_ids, id_as_text, lock_datasets, move_to_trash
 from .datastore import LOCATION, TRASH
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
 SESSIONS, WORTH_A_SESSION = 2, 5000
 #: How many files are deleted at the same time, where each takes a while, and how many by one thread in a row.
 _THREADS, _CHUNK = 8, 500
-#: How many rows are fetched at once.
-_ROWS = 10_000
+#: How many rows are fetched at once, and of how many datasets that were all removed at once files are looked up.
+_ROWS, _LOOKED_AT = 10_000, 50_000
 
 
 def told_of(table: str, total: int, progress: Progress) -> Callable[[int], None]:
@@ -125,7 +127,7 @@ class Removal:
         self.repository, self.purge, self.catalog = repository, purge, catalog
         self.artifacts = {store: Artifacts(store) for store in stores}
         self.stopped = threading.Event()
-        self._ids, self._next, self._lock = ids, 0, threading.Lock()
+        self.ids, self._next, self._lock = ids, 0, threading.Lock()
         self._told: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
     def run(self, wanted: str, told: Callable[[int], None]) -> Tally:
@@ -150,7 +152,7 @@ class Removal:
         """
         number = 1
         if self.repository.dialect == "postgresql":
-            number = min(SESSIONS, -(-len(self._ids) // WORTH_A_SESSION))
+            number = min(SESSIONS, -(-len(self.ids) // WORTH_A_SESSION))
         with ThreadPoolExecutor(_THREADS) as files, ThreadPoolExecutor(max(number, 1)) as sessions:
             workers = [_Worker(self, files) for _ in range(number)]
             # SQLite has one writer; and one session needs no thread, so that whoever looks on sees it at work.
@@ -196,8 +198,8 @@ class Removal:
         """Take some of what is still to be done; an empty list says that nothing is."""
         with self._lock:
             start = self._next
-            self._next = min(start + size, len(self._ids))
-            return self._ids[start : self._next]
+            self._next = min(start + size, len(self.ids))
+            return self.ids[start : self._next]
 
 
 class _Worker:
@@ -217,6 +219,11 @@ class _Worker:
         """Work until nothing is left, or another session has failed."""
         batches = Batches(session)
         dependents = Dependents() if self._removal.purge else None
+        if dependents is not None and session.dialect == "sqlite":
+            dependents.prepare(session)
+            if lite_removal.is_worth_it(session, self._removal.ids, dependents):
+                self._remove_most(session, dependents)
+                return
         while True:
             begun = time.perf_counter()
             if not self._part and not self._removal.stopped.is_set():
@@ -237,6 +244,27 @@ class _Worker:
 
             session.commit(between)
 
+    def _remove_most(self, session: Session, dependents: Dependents) -> None:
+        """Remove all at once, on SQLite."""
+        stores, ids = list(self._removal.artifacts), self._removal.ids
+        lite_removal.remove_most(session, ids, dependents)
+        session.commit()
+        looked_at: list[_Going] = []
+        before: list[_Going] = []
+        for part in ids.parts(_LOOKED_AT if stores else max(len(ids), 1)):
+            found = [_find_files(session, store, part.sorted_within(_LOOKED_AT), all_stored=False) for store in stores]
+            self._start(found)
+            session.commit(partial(self._finish, before))
+            looked_at += before
+            before = found
+            self.notify(len(part))
+        session.commit(partial(self._finish, before))
+        left = set[str | int]()
+        for going in looked_at + before:
+            left |= going.left | _failed(session, going)
+        self.tally.datasets += lite_removal.forget_most(session, stores, left)
+        session.commit()
+
     def _remove(self, session: Session, dependents: Dependents | None) -> list[_Going]:
         ids = self._part
         lock_datasets(session, ids)
@@ -253,11 +281,24 @@ class _Worker:
 
     def _committed(self, found: list[_Going]) -> None:
         """Delete the files of what is committed, and wait for those of the batch before."""
+        self._start(found)
+        self._finish(self._going)
+        self.tally.datasets += self._forgotten
+        self._gone, self._going = self._going, found
+        done, self._part = len(self._part), IdList()
+        if done:
+            self.notify(done)
+
+    def _start(self, found: Sequence[_Going]) -> None:
+        """Begin to delete files."""
         for going in found:
             artifacts, paths = self._removal.artifacts[going.store], going.paths
             for start in range(0, len(paths), _CHUNK):
                 going.pieces.append(self._files.submit(artifacts.delete, paths[start : start + _CHUNK]))
-        for going in self._going:
+
+    def _finish(self, found: Sequence[_Going]) -> None:
+        """Wait until files are deleted."""
+        for going in found:
             for piece in going.pieces:
                 outcome = piece.result()
                 going.failed.extend(outcome.failures)
@@ -265,11 +306,6 @@ class _Worker:
             going.pieces.clear()
             going.paths.clear()
             self.tally.files.update(kept=going.elsewhere)
-        self.tally.datasets += self._forgotten
-        self._gone, self._going = self._going, found
-        done, self._part = len(self._part), IdList()
-        if done:
-            self.notify(done)
 
 
 def use_indexes(session: Session) -> None:
@@ -323,11 +359,9 @@ def _forget(session: Session, going: _Going) -> int:
     """Delete the rows of files that are gone; return of how many datasets."""
     location, trash = session.table(LOCATION), session.table(TRASH)
     records = None
-    left = going.left
     if going.store.records_table in session.recorded.dynamic.record_tables:
         records = session.table(going.store.records_table)
-        if going.failed:
-            left = left | _owners(session, records, going.failed, going.ids)
+    left = going.left | _failed(session, going)
     ids = going.ids.without(left)
     # In the order in which all do it who empty the trash.
     number = session.execute(
@@ -339,3 +373,10 @@ def _forget(session: Session, going: _Going) -> int:
         back = fetch_ids(session, stored.where(among(session, location.c.dataset_id, ids)))
         session.execute(sa.delete(records).where(among(session, records.c.dataset_id, ids.without(back))))
     return number
+
+
+def _failed(session: Session, going: _Going) -> set[str | int]:
+    """Return the datasets of files that could not be deleted."""
+    if not going.failed:
+        return set()
+    return _owners(session, session.table(going.store.records_table), going.failed, going.ids)

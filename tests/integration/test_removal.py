@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,22 @@ import pytest
 import sqlalchemy as sa
 
 from registrytool.errors import RegistryConflictError, RegistryStateError
-from registrytool.maintain import removal
-from registrytool.maintain.datasets import Batches, move_to_trash, parse_ids
+from registrytool.maintain import lite_removal, removal
+from registrytool.maintain.associations import associate
+from registrytool.maintain.calibrations import certify
+from registrytool.maintain.collections import CollectionType, ensure_collection
+from registrytool.maintain.dataset_types import load_dataset_types
+from registrytool.maintain.datasets import Batches, insert_datasets, move_to_trash, parse_ids
 from registrytool.maintain.datastore import store_records
 from registrytool.maintain.find import Query
 from registrytool.maintain.foreign_keys import find_dependents
 from registrytool.maintain.orphans import find_orphans
 from registrytool.maintain.prune import Mode, apply_and_empty, apply_prune, plan_prune, prune
 from registrytool.maintain.session import Session, change, reading
+from registrytool.maintain.timespans import Timespan
 from registrytool.repository import open_repository
 from tests.support.maintain_states import RUN, add, bias, counts, fill
+from tests.support.moments import run_until
 from tests.support.registries import make
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registrytool.maintain.idlist import IdList
+    from registrytool.maintain.trash import TrashReport
     from registrytool.repository import Repository
     from tests.support.places import Place, Run
 
@@ -264,3 +272,128 @@ def test_identifiers_are_read_once_whatever_form_they_have(place: Place) -> None
     with reading(repository) as session:
         assert len(set(parse_ids(session, texts))) == 2
         assert plan_prune(session, Query(ids=tuple(texts)), Mode.PURGE).total == 2
+
+
+# -- most of an SQLite file at once ----------------------------------------------------
+
+
+def crowded(place: Place) -> Repository:
+    """Make a repository of which most goes: with tags, certifications, and files that are shared with what stays."""
+    repository, identifiers = stored(place, 12, in_one_file=2)
+
+    def more(session: Session) -> None:
+        run = ensure_collection(session, "stays", CollectionType.RUN)
+        staying = insert_datasets(session, load_dataset_types(session)["bias"], run, bias(*range(6)))
+        rows = [
+            {"dataset_id": i, "path": f"bias/{n}.yaml", "formatter": "f", "storage_class": "s"}
+            for n, i in enumerate(staying, start=5)
+        ]
+        store_records(session, rows)
+
+    change(repository, "more", more)
+    for n in range(6, 11):
+        (place.folder / f"bias/{n}.yaml").write_text("b: 1", encoding="utf-8")
+    associate(repository, "tagged", Query(("bias",), ("stays",), "detector < 4"))
+    associate(repository, "tagged", Query(("bias",), (RUN,), "detector > 3"))
+    certify(repository, "calib", "bias", Query(("bias",), ("stays",)), Timespan.of(0, 10))
+    certify(repository, "calib", "bias", Query(("bias",), (RUN,)), Timespan.of(10, 20))
+    # Some are in the trash already: of a dataset that goes, and of one that stays.
+    for name in (RUN, "stays"):
+        prune(repository, Query(("bias",), (name,), "detector = 1"), Mode.UNSTORE)
+    assert len(identifiers) == 12
+    return repository
+
+
+def rows_of(repository: Repository) -> dict[str, list[str]]:
+    """Return all rows, in the order in which they lie."""
+    with reading(repository) as session:
+        assert session.connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+        assert session.connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        return {name: [repr(r) for r in session.rows(sa.select(t))] for name, t in session.metadata.tables.items()}
+
+
+def remove_all(repository: Repository) -> TrashReport:
+    """Remove what is in the run, with its files."""
+    with reading(repository) as session:
+        plan = plan_prune(session, ALL, Mode.PURGE)
+    return apply_and_empty(repository, plan)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_to_remove_most_at_once_comes_to_the_same_as_piece_by_piece(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded(place)
+    other = tmp_path / "other"
+    shutil.copytree(place.folder, other)
+    twin = open_repository(str(other))
+    repository = open_repository(str(place.folder))
+    # A file that cannot be deleted.
+    for folder in (place.folder, other):
+        (folder / "bias/2.yaml").unlink()
+        (folder / "bias/2.yaml").mkdir()
+    piece_by_piece = remove_all(twin)
+    monkeypatch.setattr(lite_removal, "FEWEST", 1)
+    # It is the way that is taken: without it there is an error.
+    with monkeypatch.context() as patch:
+        patch.setattr(lite_removal, "remove_most", None)
+        with pytest.raises(TypeError):
+            remove_all(repository)
+
+    at_once = remove_all(repository)
+
+    counted = [(r.datasets, r.deleted, r.missing, r.kept, len(r.failures)) for r in (at_once, piece_by_piece)]
+    assert counted[0] == counted[1]
+    assert rows_of(repository) == rows_of(twin)
+    assert [f.name for f in files(place)] == sorted(p.name for p in (other / "bias").iterdir())
+    assert "5.yaml" in [f.name for f in files(place)]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_removal_at_once_that_is_killed_is_finished_by_the_next(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded(place)
+    start = tmp_path / "start"
+    shutil.copytree(place.folder, start)
+    monkeypatch.setattr(lite_removal, "FEWEST", 1)
+    monkeypatch.setattr(removal, "_LOOKED_AT", 4)
+    repository = open_repository(str(place.folder))
+
+    def work() -> int:
+        return remove_all(repository).deleted
+
+    undisturbed = run_until(work, (place.folder,), tmp_path / "log")
+    assert undisturbed.answer == 5
+    done, names = rows_of(repository), [f.name for f in files(place)]
+    assert undisturbed.moments.count("file") >= 5
+    for moment, kind in enumerate(undisturbed.moments):
+        shutil.rmtree(place.folder)
+        shutil.copytree(start, place.folder)
+        run_until(work, (place.folder,), tmp_path / "log", moment)
+        with reading(repository) as session:
+            assert [o for o in find_orphans(session).found if not o.harmless] == [], (moment, kind)
+        remove_all(repository)
+        assert rows_of(repository) == done, (moment, kind)
+        assert [f.name for f in files(place)] == names, (moment, kind)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER DELETE ON dataset BEGIN SELECT 1; END",
+        "CREATE TABLE t (d CHAR(32) REFERENCES dataset (id) ON DELETE SET NULL)",
+    ],
+    ids=["trigger", "key"],
+)
+def test_not_all_goes_at_once_where_somebody_wants_to_see_each_row(
+    statement: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = crowded(place)
+    change(repository, "extend", lambda s: s.connection.exec_driver_sql(statement))
+    monkeypatch.setattr(lite_removal, "FEWEST", 1)
+    monkeypatch.setattr(lite_removal, "remove_most", None)
+    remove_all(open_repository(str(place.folder)))
+    with reading(repository) as session:
+        assert counts(session, "dataset") == {"dataset": 6}
