@@ -421,7 +421,7 @@ class Batches:
     #: How long others may have to wait, in seconds; those on PostgreSQL are promised 0.5.  On SQLite everybody waits
     #: for everybody (a Butler five minutes), and identifiers are spread over all pages, most of which each piece
     #: writes again.
-    TARGET_S: ClassVar = {"postgresql": 0.2, "sqlite": 10.0}
+    TARGET_S: ClassVar = {"postgresql": 0.3, "sqlite": 10.0}
     FIRST: ClassVar = {"postgresql": 500, "sqlite": 50_000}
     SMALLEST: ClassVar = 250
     LARGEST: ClassVar = {"postgresql": 10_000, "sqlite": 200_000}
