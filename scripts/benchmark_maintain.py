@@ -44,13 +44,13 @@ COUNTS, FIND, WHERE, ORPHANS, REMOVE = (
 #: How many times faster than the Butler each question is answered, with the start of the programs, from a million
 #: datasets on; with few, nothing but the start counts.
 CLAIMED_FROM = 1_000_000
-CLAIMS = {COUNTS: 10.0, FIND: 5.0, WHERE: 5.0, ORPHANS: 5.0, REMOVE: 2.0}
+CLAIMS = {COUNTS: 10.0, FIND: 5.0, WHERE: 5.0, ORPHANS: 5.0, REMOVE: 4.0}
 #: How often both sides take turns at a question; one that takes a second needs several, of which the median counts.
 TURNS = {WHERE: 5}
 #: How long no other session may wait for a removal, in seconds.
 STALL_CLAIM_S = 0.5
 #: How much memory a command may take, in MB, however many datasets there are: on SQLite, with the cache of a removal.
-MEMORY_CLAIM_MB: Mapping[str, float] = {"postgresql": 200.0, "sqlite": 600.0}
+MEMORY_CLAIM_MB: Mapping[str, float] = {"postgresql": 300.0, "sqlite": 400.0}
 #: How long others are watched while nothing is removed, in seconds.
 _IDLE_S = 5.0
 
