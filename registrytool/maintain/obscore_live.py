@@ -101,11 +101,21 @@ class LiveTable:
         """Return the query for the identifiers of all datasets of a type that should have a row."""
         session, dataset = self.session, self.session.table("dataset")
         if self.tagged:
-            tags = session.table(dataset_type.tags_table)
-            query = sa.select(tags.c.dataset_id).where(tags.c.dataset_type_id == dataset_type.id)
-            return query.where(among(session, tags.c[session.collection_column], self.keys))
+            return self._tagged(dataset_type)
         query = sa.select(dataset.c.id).where(dataset.c.dataset_type_id == dataset_type.id)
         return query.where(among(session, dataset.c[session.run_column], self.keys))
+
+    def _tagged(self, dataset_type: DatasetType) -> sa.Select[tuple[Any]]:
+        tags = self.session.table(dataset_type.tags_table).alias()
+        query = sa.select(tags.c.dataset_id).where(tags.c.dataset_type_id == dataset_type.id)
+        return query.where(among(self.session, tags.c[self.session.collection_column], self.keys))
+
+    def _is_member(self, dataset_type: DatasetType, dataset: sa.Table) -> sa.ColumnElement[bool]:
+        """Return the condition that a dataset of a type should have a row."""
+        if self.tagged:
+            tagged = self._tagged(dataset_type)
+            return tagged.where(tagged.selected_columns[0] == dataset.c.id).exists()
+        return among(self.session, dataset.c[self.session.run_column], self.keys)
 
     def ids(self, query: sa.Select[Any]) -> IdList:
         """Return the identifiers that a query finds."""
@@ -132,19 +142,23 @@ class LiveTable:
             dataset.c[session.run_column],
             session.table("collection"),
         )
+        wanted = list(ids)
+        # Both tables are asked for the datasets, and none for all of a run: without statistics, as in the transaction
+        # that fills them, a server would read all datasets of the run for each.
         query: sa.Select[Any] = (
             sa.select(dataset.c.id, collection.c.name, *(tags.c[d] for d in dataset_type.dimensions))
             .select_from(
                 dataset.join(
-                    tags,
-                    sa.and_(
-                        tags.c.dataset_id == dataset.c.id,
-                        tags.c.dataset_type_id == dataset.c.dataset_type_id,
-                        tags.c[session.collection_column] == run,
-                    ),
+                    tags, sa.and_(tags.c.dataset_id == dataset.c.id, tags.c[session.collection_column] == run)
                 ).join(collection, collection.c[session.collection_key] == run)
             )
-            .where(among(session, dataset.c.id, ids), dataset.c.id.in_(self.members(dataset_type)))
+            .where(
+                dataset.c.dataset_type_id == dataset_type.id,
+                tags.c.dataset_type_id == dataset_type.id,
+                among(session, dataset.c.id, wanted),
+                among(session, tags.c.dataset_id, wanted),
+                self._is_member(dataset_type, dataset),
+            )
         )
         names = dataset_type.dimensions
         rows = map(tuple, session.rows(query))
