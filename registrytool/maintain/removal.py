@@ -8,6 +8,7 @@ after that.  Whoever is stopped leaves rows in the trash whose files, or the res
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
@@ -45,6 +46,8 @@ SESSIONS, WORTH_A_SESSION = 2, 5000
 _THREADS, _CHUNK = 8, 500
 #: How many rows are fetched at once, and of how many datasets that were all removed at once files are looked up.
 _ROWS, _LOOKED_AT = 10_000, 50_000
+#: After how many commits all garbage is looked for.
+_THOROUGH = 16
 
 
 def told_of(table: str, total: int, progress: Progress) -> Callable[[int], None]:
@@ -213,7 +216,7 @@ class _Worker:
         #: Files that are being deleted, and such that are gone, whose rows are not.
         self._going: list[_Going] = []
         self._gone: list[_Going] = []
-        self._forgotten = 0
+        self._forgotten = self._commits = 0
 
     def work(self, session: Session) -> None:
         """Work until nothing is left, or another session has failed."""
@@ -285,6 +288,10 @@ class _Worker:
         self._finish(self._going)
         self.tally.datasets += self._forgotten
         self._gone, self._going = self._going, found
+        self._commits += 1
+        # Statements refer to themselves, and carry all identifiers: garbage that would be looked for too seldom. What
+        # is in use in another session just then, only a thorough look finds later.
+        gc.collect(1 if self._commits % _THOROUGH else 2)
         done, self._part = len(self._part), IdList()
         if done:
             self.notify(done)
