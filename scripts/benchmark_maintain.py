@@ -50,7 +50,7 @@ TURNS = {WHERE: 5}
 #: How long no other session may wait for a removal, in seconds.
 STALL_CLAIM_S = 0.5
 #: How much memory a command may take, in MB, however many datasets there are: on SQLite, with the cache of a removal.
-MEMORY_CLAIM_MB: Mapping[str, float] = {"postgresql": 300.0, "sqlite": 400.0}
+MEMORY_CLAIM_MB: Mapping[str, float] = {"postgresql": 200.0, "sqlite": 400.0}
 #: How long others are watched while nothing is removed, in seconds.
 _IDLE_S = 5.0
 
