@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from . import lite_removal
 from .artifacts import Artifacts, artifact_path
-from .datasets import Batches, fetch_ids, id_as_text, lock_datasets, move_to_trash
+from .datasets import Batches, fetch_ids, id_as_text, move_to_trash
 from .datastore import LOCATION, TRASH
 from .foreign_keys import Dependents
 from .idlist import IdList, among
@@ -270,7 +270,6 @@ class _Worker:
 
     def _remove(self, session: Session, dependents: Dependents | None) -> list[_Going]:
         ids = self._part
-        lock_datasets(session, ids)
         moved = move_to_trash(session, ids)
         found = [
             _find_files(session, store, ids, all_stored=moved == {store.name: len(ids)})
@@ -279,6 +278,7 @@ class _Worker:
         if dependents is not None:
             dependents.delete(session, ids)
             dataset = session.table("dataset")
+            # Of a dataset that somebody has stored meanwhile the foreign key says so, and all is done again.
             session.execute(sa.delete(dataset).where(among(session, dataset.c.id, ids)))
         return found
 
