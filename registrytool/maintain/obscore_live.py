@@ -143,26 +143,28 @@ class LiveTable:
             session.table("collection"),
         )
         wanted = list(ids)
-        # Both tables are asked for the datasets, and none for all of a run: without statistics, as in the transaction
-        # that fills them, a server would read all datasets of the run for each.
-        query: sa.Select[Any] = (
-            sa.select(dataset.c.id, collection.c.name, *(tags.c[d] for d in dataset_type.dimensions))
-            .select_from(
-                dataset.join(
-                    tags, sa.and_(tags.c.dataset_id == dataset.c.id, tags.c[session.collection_column] == run)
-                ).join(collection, collection.c[session.collection_key] == run)
-            )
+        # Not joined: without statistics, as in the transaction that fills the tables, a server would read all datasets
+        # of the run for each of these.
+        runs: sa.Select[Any] = (
+            sa.select(dataset.c.id, run, collection.c.name)
+            .select_from(dataset.join(collection, collection.c[session.collection_key] == run))
             .where(
                 dataset.c.dataset_type_id == dataset_type.id,
-                tags.c.dataset_type_id == dataset_type.id,
                 among(session, dataset.c.id, wanted),
-                among(session, tags.c.dataset_id, wanted),
                 self._is_member(dataset_type, dataset),
             )
         )
+        found = {row[0]: row[1:] for row in map(tuple, session.rows(runs))}
         names = dataset_type.dimensions
-        rows = map(tuple, session.rows(query))
-        return [(row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in rows]
+        own = sa.select(tags.c.dataset_id, tags.c[session.collection_column], *(tags.c[d] for d in names)).where(
+            tags.c.dataset_type_id == dataset_type.id, among(session, tags.c.dataset_id, wanted)
+        )
+        rows = [tuple(row) for row in session.rows(own)]
+        return [
+            (row[0], found[row[0]][1], dict(zip(names, row[2:], strict=True)))
+            for row in rows
+            if row[0] in found and found[row[0]][0] == row[1]
+        ]
 
     def maker(self, dataset_type: DatasetType) -> RowMaker:
         """Return what makes rows for a dataset type."""
