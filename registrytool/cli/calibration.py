@@ -38,7 +38,7 @@ Collection = Annotated[
 ]
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="Dataset type.", show_default=False)]
 Types = Annotated[
-    _Names, typer.Option("--type", "-t", metavar="TYPE", help="Dataset types, or patterns; can be repeated.")
+    _Names, typer.Option("--dataset-type", "-t", metavar="TYPE", help="Dataset types, or patterns; can be repeated.")
 ]
 Collections = Annotated[
     _Names,

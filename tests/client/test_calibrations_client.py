@@ -57,7 +57,7 @@ registry.decertify("LSSTCam/calib", "transmission", Timespan(None, None))
 
 def test_shifts_and_copies_are_what_the_client_would_certify_anew(twins: MakeTwins) -> None:
     two = twins()
-    two.we("calibration", "copy", "{repo}", "LSSTCam/calib", "copied", "--type", "bias,camera", *TIMES)
+    two.we("calibration", "copy", "{repo}", "LSSTCam/calib", "copied", "--dataset-type", "bias,camera", *TIMES)
     two.we("calibration", "shift", "{repo}", "copied", "camera", "--by", "86400", "--yes")
     two.we("calibration", "shift", "{repo}", "HSC/calib", "camera", "--begin", "2018-01-01", "--yes")
     two.client(f"""
