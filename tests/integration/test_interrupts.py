@@ -24,7 +24,7 @@ from tests.support import raws
 from tests.support.registries import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.places import Place
 
@@ -57,11 +57,14 @@ main()
 """
 
 
+#: Whoever runs the tests in the background lets all that they start ignore Ctrl-C.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def interrupted(program: str, *words: str) -> tuple[int, str, str]:
     """Run a program in a session of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, start_new_session=True
-    )
+    command = [sys.executable, "-c", HEARING + program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -181,12 +184,12 @@ def test_a_long_statement_is_cancelled(place: Place, pressed: Callable[[], None]
 
 
 @pytest.fixture
-def pressed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def pressed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Ctrl-C in this process, where it would end it at once."""
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr("registrytool.interrupts._leave", before)
-
-    return lambda: signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr("registrytool.interrupts._leave", signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_what_comes_of_an_interrupted_error_is_the_interruption(pressed: Callable[[], None]) -> None:
