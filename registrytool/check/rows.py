@@ -475,8 +475,8 @@ def read_content(connection: sa.Connection, namespace: str | None) -> dict[str, 
         if name == STAMPS:
             continue
         table = preparer.format_table(sa.table(name, schema=namespace))
-        # As text: to compile a statement for each table takes as long as to read them. The name can have a % in it.
-        cursor = connection.exec_driver_sql(f"SELECT * FROM {table}", execution_options={"no_parameters": True})
+        # As text: to compile a statement for each table takes as long as to read them.
+        cursor = connection.exec_driver_sql(f"SELECT * FROM {table}")
         rows = [tuple(_plain(value) for value in row) for row in cursor]
         if name == "butler_attributes":
             rows = [row for row in rows if not str(row[0]).startswith(LOG_PREFIX)]
