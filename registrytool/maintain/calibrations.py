@@ -32,6 +32,7 @@ from .collections import CollectionType, ensure_collection, load_collections
 from .dataset_types import load_dataset_types
 from .datasets import format_data_id
 from .find import Query, find_datasets, plan_search
+from .idlist import among
 from .pieces import chunks
 from .session import planned_change
 from .summaries import ensure_summaries
@@ -137,8 +138,11 @@ def _summarize(
 
 def _insert(session: Session, dataset_type: DatasetType, collection: Collection, new: Sequence[Certification]) -> None:
     """Insert certifications, under the lock; the summaries cover them."""
-    table = calibs_table(session, dataset_type)
+    table, dataset = calibs_table(session, dataset_type), session.table("dataset")
     for part in chunks(new, _PIECE):
+        ids = {one.dataset_id for one in part}
+        wanted = f"certify datasets in {collection.name}"
+        session.hold(sa.select(dataset.c.id).where(among(session, dataset.c.id, ids)), wanted)
         numbers = session.new_ids(table.name, "id", len(part))
         rows = [
             {

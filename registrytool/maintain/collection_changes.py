@@ -490,7 +490,7 @@ def apply_removal(
             return
         if collection.type is not CollectionType.CHAINED:
             _empty(session, collection, progress)
-        _lock_against_all(session, collection)
+        _lock_against_all(session, collection, wanted)
         if collection.type is CollectionType.RUN and _has_datasets(session, collection):
             # Somebody has put something into it in the meantime.  With the locks of this transaction, nobody can.
             message = "datasets were put into it in the meantime"
@@ -519,12 +519,14 @@ def _as_planned(session: Session, plan: RemovalPlan) -> Collection | None:
     return collection
 
 
-def _lock_against_all(session: Session, collection: Collection) -> None:
-    """Lock a collection against everybody who would refer to it."""
-    for name in ("collection", "run"):
-        table = session.table(name)
-        key = table.c[session.collection_key]
-        session.rows(sa.select(key).where(key == collection.key).with_for_update())
+def _lock_against_all(session: Session, collection: Collection, wanted: str) -> None:
+    """Lock a collection against everybody who would refer to it.
+
+    Who puts a dataset into a run refers to both rows, the collection first or last.
+    """
+    run, table = (session.table(name).c[session.collection_key] for name in ("run", "collection"))
+    session.rows(sa.select(run).where(run == collection.key).with_for_update())
+    session.hold(sa.select(table).where(table == collection.key), wanted, exclusively=True)
 
 
 def _has_datasets(session: Session, run: Collection) -> bool:

@@ -17,6 +17,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
+from .dataset_types import load_dataset_types
 from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
@@ -378,6 +379,16 @@ def lock_datasets(session: Session, ids: IdList) -> None:
     session.execute(sa.select(sa.func.count()).select_from(query.with_for_update().subquery()))
 
 
+def lock_certifications(session: Session) -> None:
+    """Lock the tables of certifications for the removal of datasets, before any of these is locked.
+
+    Their rows go with those of datasets, and a Butler that certifies has a lock on their table before it waits for
+    datasets.
+    """
+    tables = {str(t.calibs_table) for t in load_dataset_types(session).values() if t.calibs_table is not None}
+    session.lock(*tables, mode="ROW EXCLUSIVE")
+
+
 def remove_datasets(session: Session, ids: IdList) -> int:
     """Remove datasets and all that refers to them: tags, certifications, locations (which go to the trash).
 
@@ -395,6 +406,7 @@ def remove_datasets(session: Session, ids: IdList) -> int:
     """
     dataset, removed = session.table("dataset"), 0
     for part in ids.parts(Batches.LARGEST[session.dialect]):
+        lock_certifications(session)
         move_to_trash(session, part)
         # Tags and certifications go with the row; the foreign keys see to it, and that nobody stores it meanwhile.
         removed += session.execute(sa.delete(dataset).where(among(session, dataset.c.id, part)))

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from . import lite_removal
 from .artifacts import Artifacts, artifact_path
-from .datasets import Batches, fetch_ids, id_as_text, move_to_trash
+from .datasets import Batches, fetch_ids, id_as_text, lock_certifications, move_to_trash
 from .datastore import LOCATION, TRASH
 from .foreign_keys import Dependents
 from .idlist import IdList, among
@@ -237,6 +237,8 @@ class _Worker:
             if dependents is not None:
                 dependents.prepare(session)
             use_indexes(session)
+            if dependents is not None:
+                lock_certifications(session)
             self._forgotten = sum(_forget(session, going) for going in self._gone)
             found = self._remove(session, dependents) if self._part else []
 

@@ -270,6 +270,35 @@ class Session:
         for name in sorted(set(names)):
             self.connection.execute(sa.text(f"LOCK TABLE {self._qualified(name)} IN {mode} MODE".replace(":", r"\:")))
 
+    def hold(self, rows: sa.Select[Any], wanted: str, *, exclusively: bool = False) -> None:
+        """Lock rows until the end of the transaction, without waiting for others.
+
+        To wait with another lock in hand could end in a deadlock, see `lock_together`.
+
+        Parameters
+        ----------
+        rows : `sqlalchemy.Select`
+            Query for the rows.
+        wanted : `str`
+            What is going to be done, for the sentence when it cannot be.
+        exclusively : `bool`, optional
+            Whether nobody may refer to them; otherwise they are kept from being removed.
+
+        Raises
+        ------
+        RegistryConflictError
+            Others have locks on some of them.
+        """
+        if self.dialect != "postgresql":
+            return
+        held = rows.with_for_update(read=not exclusively, key_share=not exclusively, nowait=True).subquery()
+        try:
+            self.connection.execute(sa.select(sa.func.count()).select_from(held))
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != "55P03":
+                raise
+            raise RegistryConflictError(wanted, first_line(error)) from error
+
     def _qualified(self, name: str) -> str:
         from registrytool.structure import DIALECTS
 
