@@ -17,7 +17,6 @@ from registrytool.errors import RegistryStateError
 from registrytool.progress import NullProgress
 
 from .collections import CollectionType, insert_missing
-from .dataset_types import load_dataset_types
 from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
@@ -385,8 +384,8 @@ def lock_certifications(session: Session) -> None:
     Their rows go with those of datasets, and a Butler that certifies has a lock on their table before it waits for
     datasets.
     """
-    tables = {str(t.calibs_table) for t in load_dataset_types(session).values() if t.calibs_table is not None}
-    session.lock(*tables, mode="ROW EXCLUSIVE")
+    tables = session.recorded.dynamic.dataset_tables
+    session.lock(*(table.name for table in tables if table.kind == "calibs"), mode="ROW EXCLUSIVE")
 
 
 def remove_datasets(session: Session, ids: IdList) -> int:

@@ -234,10 +234,9 @@ class _Worker:
                 self._part = part.sorted_within(max(len(part), 1)) if session.dialect == "sqlite" else part
             if not (self._part or self._going or self._gone):
                 return
-            if dependents is not None:
-                dependents.prepare(session)
             use_indexes(session)
             if dependents is not None:
+                dependents.prepare(session)
                 lock_certifications(session)
             self._forgotten = sum(_forget(session, going) for going in self._gone)
             found = self._remove(session, dependents) if self._part else []
