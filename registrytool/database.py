@@ -17,7 +17,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -40,15 +40,30 @@ from .interrupts import Cancelling
 from .sessions import advisory_lock_holders, table_lock_holders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .repository import Repository
+
+    #: Of each table the identity of its rows (object, file) and its columns.
+    _Tables = Mapping[str, tuple[tuple[int, int], frozenset[str]]]
+
+_Result = TypeVar("_Result")
 
 #: How long something that only reads waits for others, in seconds.
 READ_WAIT_S = 5.0
 
 #: First half of the advisory lock key; the second half is a hash of the namespace.
 _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
+#: How often something that only reads is begun again when tables were replaced under it.
+_LOOKS = 5
+_TABLES = """
+SELECT c.relname, c.oid, c.relfilenode, array_agg(a.attname::text)
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = :namespace AND c.relkind IN ('r', 'p')
+GROUP BY c.relname, c.oid, c.relfilenode
+"""
 #: Where a connection that writes keeps what it needs between two transactions.
 _BETWEEN = "registrytool between transactions"
 
@@ -203,20 +218,97 @@ class Database:
         ------
         RegistryBusyError
             Somebody else keeps even readers out.
+        RegistryConflictError
+            A migration replaced tables meanwhile; what was read is not to be used.
         DatabaseConnectionError
             The database cannot be reached, or is not one.
         """
         engine = self._engine(writeable=False, purpose="read", timeout_s=READ_WAIT_S)
         with self._connected(engine) as connection:
+            before: _Tables = {}
             try:
                 if self.dialect == "postgresql":
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                     self._limit_waiting(connection, READ_WAIT_S)
+                    before = self._tables(connection)
                 yield connection
                 connection.rollback()
-            except DBAPIError as error:
+                self._check_tables(connection, before, gone=False)
+            except RegistryConflictError:
+                raise
+            except Exception as error:
                 _rollback(connection)
-                raise self._translate(error, f"read {self}", "AccessExclusiveLock") from error
+                # What was not understood can be what was half new.
+                self._check_tables(connection, before, gone=True, cause=error)
+                if isinstance(error, DBAPIError):
+                    raise self._translate(error, f"read {self}", "AccessExclusiveLock") from error
+                raise
+
+    def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Run a function in a transaction of `read`, again if a migration replaced tables under it.
+
+        Parameters
+        ----------
+        work : callable
+            Is given the connection; it only reads.
+
+        Returns
+        -------
+        result : object
+            What the function returned.
+        """
+        for _ in range(_LOOKS - 1):
+            try:
+                with self.read() as connection:
+                    return work(connection)
+            except RegistryConflictError:
+                time.sleep(0.1)
+        with self.read() as connection:
+            return work(connection)
+
+    def _tables(self, connection: sa.Connection) -> _Tables:
+        rows = connection.execute(sa.text(_TABLES), {"namespace": self.namespace})
+        return {name: ((oid, file), frozenset(columns)) for name, oid, file, columns in rows}
+
+    def _check_tables(
+        self, connection: sa.Connection, before: _Tables, *, gone: bool, cause: Exception | None = None
+    ) -> None:
+        """Refuse what was read if tables were replaced or rewritten meanwhile.
+
+        PostgreSQL keeps the rows of a moment for a transaction, but not the tables: to one that began before, a table
+        that was made anew has no rows, and what the server says about constraints and indexes is that of now.  To
+        keep readers out for as long as a migration lasts would be worse.
+
+        Parameters
+        ----------
+        connection : `sqlalchemy.Connection`
+            The connection, outside of the transaction.
+        before : mapping
+            The tables as they were.
+        gone : `bool`
+            Whether tables that are not there any more count.
+        cause : `Exception`, optional
+            What the reader failed with.
+        """
+        if not before:
+            return
+        try:
+            now = self._tables(connection)
+            connection.rollback()
+        except DBAPIError:
+            # The server has gone, which is what the reader will say.
+            if cause is None:
+                raise
+            return
+        replaced = [
+            name
+            for name, (rows, columns) in before.items()
+            if (gone if name not in now else now[name][0] != rows or not now[name][1] >= columns)
+        ]
+        if replaced:
+            shown = ", ".join(sorted(replaced)[:3]) + (f" and {len(replaced) - 3} more" if len(replaced) > 3 else "")
+            reason = f"tables have been replaced while they were read: {shown}"
+            raise RegistryConflictError(f"read {self}", reason) from cause
 
     @staticmethod
     def _limit_waiting(connection: sa.Connection, wait_s: float) -> None:

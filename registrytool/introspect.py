@@ -369,6 +369,9 @@ def _read_postgresql(connection: sa.Connection, namespace: str) -> Structure:
                 exclusions[oid].append(Exclusion(name, normal_expression(definition)))
     indexes: dict[int, list[Index]] = defaultdict(list)
     for oid, name, unique, valid, method, expressions, predicate in query(_INDEXES):
+        if None in expressions:
+            # Dropped by another session since the transaction began.
+            continue
         parts = tuple(_unquoted(e) for e in expressions)
         if predicate is not None:
             parts = (*parts, f"WHERE {predicate}")

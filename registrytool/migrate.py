@@ -70,8 +70,7 @@ def plan_migration(
     """
     catalog, options = catalog or Catalog.find(), options or MigrateOptions()
     database = Database.of(repository)
-    with database.read() as connection:
-        run = _prepare(connection, database, repository, options, catalog, NullProgress())
+    run = database.look(lambda c: _prepare(c, database, repository, options, catalog, NullProgress()))
     return _report(run, repository, catalog, applied=False)
 
 
@@ -101,9 +100,9 @@ def migration_script(
     """
     catalog, options = catalog or Catalog.find(), options or MigrateOptions()
     database = Database.of(repository)
-    with database.read() as connection:
-        run = _prepare(connection, database, repository, options, catalog, NullProgress())
-        strangers = read_strangers(connection)
+    run, strangers = database.look(
+        lambda c: (_prepare(c, database, repository, options, catalog, NullProgress()), read_strangers(c))
+    )
     return write_script(run, registry=repository.name, strangers=strangers)
 
 
@@ -182,8 +181,7 @@ def apply_migration(
     """
     catalog, options, progress = catalog or Catalog.find(), options or MigrateOptions(), progress or NullProgress()
     database = Database.of(repository)
-    with database.read() as connection:
-        run = _prepare(connection, database, repository, options, catalog, progress)
+    run = database.look(lambda c: _prepare(c, database, repository, options, catalog, progress))
     if not _is_due(run):
         return _nothing_done(run, repository, catalog)
     require_writable(repository.config_file, run.plan, catalog)
@@ -224,8 +222,7 @@ def apply_migration(
         step_s += run.step_s
         if not options.step_by_step:
             break
-        with database.read() as connection:
-            run = _prepare(connection, database, repository, options, catalog, progress)
+        run = database.look(lambda c: _prepare(c, database, repository, options, catalog, progress))
     if not reports:
         return _nothing_done(run, repository, catalog, "another run has brought it there in the meantime")
     first, last = reports[0], reports[-1]

@@ -72,8 +72,7 @@ def find_schema(
     if len(targets) == 1 and _is_repository(targets[0]):
         repository = open_repository(targets[0], namespace=namespace)
         database = Database.of(repository)
-        with database.read() as connection:
-            record = record_registry(connection, database.namespace, catalog, where=repository.name)
+        record = database.look(lambda c: record_registry(c, database.namespace, catalog, where=repository.name))
         inspection = record.inspection(catalog)
         ours = inspection.expected.tables.keys() | {d.table for d in inspection.differences}
         found = dataclasses.replace(record.found, tables={n: t for n, t in record.found.tables.items() if n in ours})

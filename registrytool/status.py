@@ -34,8 +34,7 @@ def registry_status(repository: Repository, *, catalog: Catalog | None = None) -
     """
     catalog = catalog or Catalog.find()
     database = Database.of(repository)
-    with database.read() as connection:
-        recorded = read_recorded(connection, database.namespace, catalog, where=repository.name)
+    recorded = database.look(lambda c: read_recorded(c, database.namespace, catalog, where=repository.name))
     history = catalog.history
     components: list[ComponentStatus] = []
     pending: list[str] = []

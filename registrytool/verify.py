@@ -38,8 +38,8 @@ def verify_registry(repository: Repository, *, catalog: Catalog | None = None) -
         All differences.
     """
     database = Database.of(repository)
-    with database.read() as connection:
-        inspection = inspect(connection, database.namespace, catalog or Catalog.find(), where=repository.name)
+    found = catalog or Catalog.find()
+    inspection = database.look(lambda c: inspect(c, database.namespace, found, where=repository.name))
     return _result(repository, inspection)
 
 
@@ -99,8 +99,7 @@ def repair_registry(
     """
     catalog, progress = catalog or Catalog.find(), progress or NullProgress()
     database = Database.of(repository)
-    with database.read() as connection:
-        before = inspect(connection, database.namespace, catalog, where=repository.name)
+    before = database.look(lambda c: inspect(c, database.namespace, catalog, where=repository.name))
     before.recorded.check_stamps()
     before.recorded.check_online(repository.name)
     if not before.differences:

@@ -441,8 +441,8 @@ def planned_change(
     plan : object
         What was done; with ``dry_run``, or if it would change nothing, what was planned.
     """
-    with reading(repository, catalog=catalog) as session:
-        plan = work(session, act=False)
+    database, catalog = Database.of(repository), catalog or Catalog.find()
+    plan = database.look(lambda c: work(Session(c, database, repository, catalog), act=False))
     if dry_run or not plan.changed:
         return plan
     return change(repository, wanted, lambda session: work(session, act=True), catalog=catalog)

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = "from registrytool.cli import main; main()"
 STOPPING = "from tests.support.killing import stop_when_locked; stop_when_locked()"
 MIGRATE = ("--yes", "--no-backup")
+POSTGRESQL = pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
 
 
 # -- helpers --------------------------------------------------------------------
@@ -221,6 +222,48 @@ def test_of_two_migrations_that_start_together_one_migrates_and_both_end_well(re
     assert finished("verify", *words_of(registry)).returncode == 0
 
 
+def migrate_after_the_next_look(registry: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Migrate in another process as soon as the next transaction that only reads has begun."""
+    tables = Database._tables  # noqa: SLF001 (the first that such a transaction does)
+
+    def and_migrate(database: Database, connection: sa.Connection) -> Any:
+        monkeypatch.setattr(Database, "_tables", tables)
+        found = tables(database, connection)
+        other = finished("migrate", *words_of(registry), *MIGRATE)
+        assert other.returncode == 0, other.stderr
+        return found
+
+    monkeypatch.setattr(Database, "_tables", and_migrate)
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("command", ["migrate --yes --no-backup", "verify", "schema show", "status"])
+def test_what_was_read_while_a_migration_replaced_the_tables_is_read_again(
+    command: str, registry: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate_after_the_next_look(registry, monkeypatch)
+    outcome = run(*command.split(), *words_of(registry))
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome == run(*command.split(), *words_of(registry))
+    assert run("verify", *words_of(registry)).exit_code == 0
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("command", ["collection list --counts", "dataset find *", "dataset orphans"])
+def test_rows_read_while_a_migration_replaced_the_tables_are_not_taken_for_all_rows(
+    command: str, registry: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run(*command.split()[:2], *words_of(registry), *command.split()[2:])
+    migrate_after_the_next_look(registry, monkeypatch)
+    outcome = run(*command.split()[:2], *words_of(registry), *command.split()[2:])
+
+    assert before.exit_code == 0, before.stderr
+    assert outcome.exit_code == 3, outcome.stdout
+    assert "tables have been replaced while they were read: " in sentence(outcome.stderr)
+    assert run(*command.split()[:2], *words_of(registry), *command.split()[2:]).exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["migrate", "verify"])
 def test_a_run_that_waited_while_another_did_the_same_makes_no_backup(
     command: str, place: Place, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,7 +324,7 @@ def test_status_and_verify_read_the_old_state_while_a_migration_begins(registry:
         assert verification.returncode == 0, verification.stderr
 
 
-@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@POSTGRESQL
 def test_status_reads_the_old_state_while_a_migration_has_locked_its_tables(registry: Place) -> None:
     # The lock of the client is on the last table, so that the migration has locked all others when it waits.
     with (
@@ -389,7 +432,7 @@ def test_the_run_lock_vanishes_with_its_process(registry: Place) -> None:
     assert second.returncode == 0, second.stderr
 
 
-@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@POSTGRESQL
 def test_migrations_in_two_namespaces_do_not_hinder_each_other(registry: Place, tmp_path: Path) -> None:
     other = [registry.url, "--namespace", "other"]
     assert finished("create", tmp_path / "other", "--at", "w_2023_32", "--db", *other).returncode == 0
@@ -407,7 +450,7 @@ def test_migrations_in_two_namespaces_do_not_hinder_each_other(registry: Place, 
 # -- a server that goes away ----------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@POSTGRESQL
 @pytest.mark.parametrize("victim", ["the session that migrates", "the session with the run lock"])
 def test_a_migration_that_loses_a_session_fails_with_one_sentence_and_changes_nothing(
     registry: Place, victim: str
