@@ -224,7 +224,7 @@ def test_of_two_migrations_that_start_together_one_migrates_and_both_end_well(re
 
 def migrate_after_the_next_look(registry: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Migrate in another process as soon as the next transaction that only reads has begun."""
-    tables = Database._tables  # noqa: SLF001 (the first that such a transaction does)
+    tables = Database._tables  # the first that such a transaction does
 
     def and_migrate(database: Database, connection: sa.Connection) -> Any:
         monkeypatch.setattr(Database, "_tables", tables)
