@@ -74,7 +74,7 @@ def fill(url: str, namespace: str | None, datasets: int) -> None:
         )
         Reshape(from_metadata(empty, database.dialect), None, full).create(ConnectionExecutor(connection))
         if lite:
-            connection.exec_driver_sql("PRAGMA cache_size = -20000")
+            connection.exec_driver_sql("PRAGMA cache_size = -2000000")
         else:
             quoted = connection.dialect.identifier_preparer.quote_identifier(database.namespace or "public")
             connection.execute(sa.text("SELECT set_config('search_path', :name, true)"), {"name": quoted})
