@@ -87,6 +87,10 @@ class _Commands(MutableMapping[str, Any]):
         del self._made[name]
 
 
+#: How many letters of a file name are shown.
+_LONGEST_NAME = 200
+
+
 class _Boundary(TyperGroup):
     """Turns errors that the user can understand into one sentence on stderr and an exit code."""
 
@@ -104,9 +108,8 @@ class _Boundary(TyperGroup):
         for number, word in enumerate(args, 1):
             if not _is_text(word):
                 shown = word.encode("ascii", "backslashreplace").decode()
-                message = (
-                    f"word {number} is not UTF-8: {hide_passwords(shown)}; type it again, or rename what it names."
-                )
+                what = "not UTF-8" if "\0" not in word else "no text, since it holds a NUL character"
+                message = f"word {number} is {what}: {hide_passwords(shown)}; type it again, or rename what it names."
                 ctx.fail(message)
         return super().parse_args(ctx, args)
 
@@ -130,6 +133,15 @@ class _Boundary(TyperGroup):
             # Whatever was typed can be a URL.
             tell(hide_passwords(f"Error: {error}"))
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            if error.filename is None or isinstance(error, BrokenPipeError):
+                raise
+            # A file of the user's: one that cannot be opened, on a disk that is full, or with a name of 5,000 letters.
+            name = str(error.filename)
+            shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+            message = f"Cannot use the file {shown}: {error.strerror}. Mend that, or name another one."
+            tell(hide_passwords(f"Error: {message}"))
+            raise typer.Exit(RegistryToolError.exit_code) from error
         except KeyboardInterrupt:
             tell(SENTENCE)
             raise typer.Exit(EXIT_CODE) from None
@@ -144,7 +156,7 @@ def _is_text(word: str) -> bool:
         word.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in word
 
 
 def _traceback(error: BaseException) -> str:
