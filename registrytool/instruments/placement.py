@@ -190,11 +190,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{uuid.uuid4()}.json"
         self._made: list[str] = []
-        # Locked before it has a name that others look for.
-        partial = self._path.with_suffix(".part")
-        self._stream = partial.open("w", encoding="utf-8")
+        partial, self._stream = _own_file(self._path.with_suffix(".part"))
         try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX)
             content = {"transfer": transfer.value, "files": [[f.source, f.path, f.target] for f in self._files]}
             json.dump(content, self._stream)
             self._stream.flush()
@@ -243,6 +240,17 @@ class Journal:
     def _close(self) -> None:
         self._path.unlink(missing_ok=True)
         self._stream.close()
+
+
+def _own_file(path: Path) -> tuple[Path, IO[str]]:
+    """Make a file that this process has locked, so that `recover` leaves it alone."""
+    while True:
+        stream = path.open("w", encoding="utf-8")
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.fstat(stream.fileno()).st_nlink:
+            return path, stream
+        # Somebody took it for one of a process that died, before it was locked.
+        stream.close()
 
 
 @contextmanager
@@ -329,12 +337,15 @@ def recover(root: str, known: Known) -> Recovered:
     """
     folder = Path(root) / JOURNALS
     dead, busy = [], set()
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*")):
         try:
             stream = path.open("r+", encoding="utf-8")
         except FileNotFoundError:
             continue
-        content = _content(stream)
+        # A journal has its name only when it is complete; before that nothing was placed.
+        content: dict[str, Any] = {"transfer": "", "files": []}
+        if path.suffix == ".json":
+            content = json.load(stream)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -361,11 +372,6 @@ def recover(root: str, known: Known) -> Recovered:
         path.unlink(missing_ok=True)
         stream.close()
     return Recovered(removed, frozenset(moved))
-
-
-def _content(stream: IO[str]) -> Any:
-    # A journal has its name only when it is complete.
-    return json.load(stream)
 
 
 def _escaped(name: str) -> str:

@@ -245,6 +245,8 @@ def main():
         ingest.store_records = die
     elif moment == "committed":
         placement.Journal.done = die
+    elif moment == "writing":
+        placement.json.dump = die
     elif moment == "journal":
         placement.Journal.place = die
     repository = open_repository(folder, db=url)
@@ -255,7 +257,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("moment", ["journal", "placing", "inserting", "committed"])
+@pytest.mark.parametrize("moment", ["writing", "journal", "placing", "inserting", "committed"])
 def test_a_kill_leaves_nothing_half_ingested(place: Place, tmp_path: Path, moment: str) -> None:
     repository = make(place)
     raws.register(repository, raws.cameras()[0])
