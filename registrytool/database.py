@@ -37,6 +37,7 @@ from .errors import (
     RegistryToolError,
 )
 from .interrupts import Cancelling
+from .naming import HELPER
 from .sessions import advisory_lock_holders, table_lock_holders
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from .repository import Repository
 
-    #: Of each table the identity of its rows (object, file) and its columns.
+    #: Of each table the identity of its rows (object, file), and its columns, indexes and constraints.
     _Tables = Mapping[str, tuple[tuple[int, int], frozenset[str]]]
 
 _Result = TypeVar("_Result")
@@ -56,16 +57,47 @@ READ_WAIT_S = 5.0
 _LOCK_CLASS = int.from_bytes(hashlib.blake2b(b"registrytool", digest_size=4).digest(), "big", signed=True)
 #: How often something that only reads is begun again when tables were replaced under it.
 _LOOKS = 5
+#: Helpers of an online step come and go without anybody reading them.
 _TABLES = """
-SELECT c.relname, c.oid, c.relfilenode, array_agg(a.attname::text)
+SELECT c.relname, c.oid, c.relfilenode,
+       ARRAY(SELECT a.attnum || ' ' || a.attname FROM pg_attribute AS a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT LIKE :helper)
+       || ARRAY(SELECT 'index ' || i.indexrelid FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+                WHERE i.indrelid = c.oid AND x.relname NOT LIKE :helper)
+       || ARRAY(SELECT 'constraint ' || k.oid FROM pg_constraint AS k
+                WHERE k.conrelid = c.oid AND k.conname NOT LIKE :helper)
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE n.nspname = :namespace AND c.relkind IN ('r', 'p')
-GROUP BY c.relname, c.oid, c.relfilenode
 """
 #: Where a connection that writes keeps what it needs between two transactions.
 _BETWEEN = "registrytool between transactions"
+
+
+def look_again(work: Callable[[], _Result]) -> _Result:
+    """Run a function that only reads, again if a migration got in its way.
+
+    Parameters
+    ----------
+    work : callable
+        Opens transactions of `Database.read`.
+
+    Returns
+    -------
+    result : object
+        What the function returned.
+
+    Raises
+    ------
+    RegistryConflictError
+        Something got in the way of each try.
+    """
+    for _ in range(_LOOKS - 1):
+        try:
+            return work()
+        except RegistryConflictError:
+            time.sleep(0.1)
+    return work()
 
 
 def lock_keys(namespace: str | None, what: str = "") -> tuple[int, int]:
@@ -257,18 +289,17 @@ class Database:
         result : object
             What the function returned.
         """
-        for _ in range(_LOOKS - 1):
-            try:
-                with self.read() as connection:
-                    return work(connection)
-            except RegistryConflictError:
-                time.sleep(0.1)
-        with self.read() as connection:
-            return work(connection)
+
+        def seen() -> _Result:
+            with self.read() as connection:
+                return work(connection)
+
+        return look_again(seen)
 
     def _tables(self, connection: sa.Connection) -> _Tables:
-        rows = connection.execute(sa.text(_TABLES), {"namespace": self.namespace})
-        return {name: ((oid, file), frozenset(columns)) for name, oid, file, columns in rows}
+        parameters = {"namespace": self.namespace, "helper": HELPER.replace("_", r"\_") + "%"}
+        rows = connection.execute(sa.text(_TABLES), parameters)
+        return {name: ((oid, file), frozenset(parts)) for name, oid, file, parts in rows}
 
     def _check_tables(
         self, connection: sa.Connection, before: _Tables, *, gone: bool, cause: Exception | None = None

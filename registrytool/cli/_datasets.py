@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Optional
 
@@ -17,7 +18,7 @@ from ._options import Format
 from ._output import FORMAT_VERSION, count, settings, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from registrytool.maintain.dataset_types import DatasetType
     from registrytool.maintain.find import Query
@@ -114,7 +115,18 @@ def read_ids(path: Path | None) -> tuple[str, ...] | None:
 # -- many rows ----------------------------------------------------------------------
 
 
-def show_datasets(
+@contextmanager
+def shown_at_the_end() -> Iterator[IO[str]]:
+    """Give a file whose text is written to stdout at the end, or not at all if something fails on the way."""
+    with tempfile.SpooledTemporaryFile(max_size=1 << 24, mode="w+", encoding="utf-8") as file:
+        yield file
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout, 1 << 20)
+        sys.stdout.flush()
+
+
+def write_datasets(
+    file: IO[str],
     context: typer.Context,
     output: Format | None,
     head: dict[str, Any],
@@ -122,10 +134,12 @@ def show_datasets(
     tail: Callable[[int], dict[str, Any]],
     uris: Callable[[list[tuple[Any, ...]]], dict[str, tuple[str, ...]]] | None,
 ) -> int:
-    """Write datasets to stdout as they come, or nothing if something fails on the way.
+    """Write datasets as they come.
 
     Parameters
     ----------
+    file : file
+        Where to, see `shown_at_the_end`.
     context : `typer.Context`
         Context of the command.
     output : `Format` or `None`
@@ -145,12 +159,7 @@ def show_datasets(
         How many datasets there were.
     """
     as_json = (output or settings(context).output) is Format.JSON
-    with tempfile.SpooledTemporaryFile(max_size=1 << 24, mode="w+", encoding="utf-8") as file:
-        number = _write_json(file, head, blocks, tail, uris) if as_json else _write_table(file, blocks, uris)
-        file.seek(0)
-        shutil.copyfileobj(file, sys.stdout, 1 << 20)
-        sys.stdout.flush()
-    return number
+    return _write_json(file, head, blocks, tail, uris) if as_json else _write_table(file, blocks, uris)
 
 
 def _write_json(

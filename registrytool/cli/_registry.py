@@ -174,8 +174,12 @@ def _command(
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
+            from registrytool.database import look_again
+
             mine = {p.name: values.pop(p.name) for p in own}
-            function(Registry(**values, changing="dry_run" in values), **mine)
+            call = functools.partial(function, Registry(**values, changing="dry_run" in values), **mine)
+            # What only reads answers when all has been read, so that it can begin again.
+            call() if more else look_again(call)
 
         run.__dict__["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ._datasets import FindFirst, Ids, InCollections, Types, Where, make_query, show_datasets, split, tell_skipped
+from ._datasets import (
+    FindFirst,
+    Ids,
+    InCollections,
+    Types,
+    Where,
+    make_query,
+    shown_at_the_end,
+    split,
+    tell_skipped,
+    write_datasets,
+)
 from ._output import count, say, show_table, tell
 from ._registry import Registry, changes, reads
 
@@ -83,14 +94,15 @@ def find(
     moment = parse_time(at) if at is not None else None
     span = Timespan.of(moment, moment + 1) if moment is not None else None
     query = make_query(types, collections, where, ids, find_first=find_first, at=span)
-    with registry.reading() as session:
+    with shown_at_the_end() as file, registry.reading() as session:
         search = plan_search(session, query, order_by=split(order_by))
 
         def places(rows: list[tuple[Any, ...]]) -> dict[str, tuple[str, ...]]:
             found = file_uris(session, parse_ids(session, [str(row[0]) for row in rows]))
             return {str(identifier): uris for identifier, uris in found.items()}
 
-        number = show_datasets(
+        number = write_datasets(
+            file,
             registry.context,
             registry.output,
             {"registry": registry.repository.name},

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from registrytool.errors import RegistryStateError
 from registrytool.maintain.record_reading import load_records
-from registrytool.maintain.session import reading
+from registrytool.maintain.session import look
 from registrytool.models import to_plain
 
 from .library import bundled_definitions, load_definition
@@ -92,8 +92,7 @@ def check_repository(
     catalog: Catalog | None = None,
 ) -> list[InstrumentFinding]:
     """Check the instruments of a repository, as `check_instruments` does."""
-    with reading(repository, catalog=catalog) as session:
-        return check_instruments(session, definitions)
+    return look(repository, lambda session: check_instruments(session, definitions), catalog=catalog)
 
 
 def check_instruments(

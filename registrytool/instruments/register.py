@@ -11,7 +11,7 @@ from registrytool.errors import RegistryStateError
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
 from registrytool.maintain.records import RecordPlan, apply_records, plan_records
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import change, look
 from registrytool.models import to_plain
 
 from .removal import Removal, remove_registered, require_record
@@ -302,8 +302,8 @@ def register_instruments(
         What `plan_register` refuses.
     """
     if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return [plan for plan, _ in plan_register(session, definitions, update=update)]
+        plans = look(repository, lambda s: plan_register(s, definitions, update=update), catalog=catalog)
+        return [plan for plan, _ in plans]
 
     def work(session: Session) -> list[InstrumentPlan]:
         planned = plan_register(session, definitions, update=update)

@@ -15,7 +15,7 @@ from registrytool.maintain.overlaps import sphgeom
 from registrytool.maintain.record_reading import load_records
 from registrytool.maintain.record_values import Shape
 from registrytool.maintain.records import RecordPlan, apply_records, insert_records, plan_records
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import change, look
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
@@ -267,8 +267,7 @@ def register_skymap(
     """
     wanted = f"register the sky map {definition.name}"
     progress = progress or NullProgress()
-    with reading(repository, catalog=catalog) as session:
-        planned = plan_skymap(session, definition)
+    planned = look(repository, lambda session: plan_skymap(session, definition), catalog=catalog)
     if dry_run or planned.exists:
         return planned
     sphgeom(wanted)
@@ -386,8 +385,7 @@ def register_export(
         return summary, plans
 
     if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return plan(session)[0]
+        return look(repository, plan, catalog=catalog)[0]
 
     def work(session: Session) -> list[SkyMapPlan]:
         summary, plans = plan(session)

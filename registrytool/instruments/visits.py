@@ -15,7 +15,7 @@ from registrytool.errors import ConfigurationError, RegistryStateError
 from registrytool.maintain.record_reading import find_records, iter_records
 from registrytool.maintain.record_values import REGION, Shape
 from registrytool.maintain.records import apply_records, plan_records
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import change, look
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
@@ -145,8 +145,7 @@ def define_visits(
         The instrument is not registered.
     """
     options, progress = options or VisitOptions(), progress or NullProgress()
-    with reading(repository, catalog=catalog) as session:
-        visits, notes, not_on_sky = _wanted(session, definition, options)
+    visits, notes, not_on_sky = look(repository, lambda s: _wanted(s, definition, options), catalog=catalog)
     totals = [0, 0, 0, 0]
     for start in range(0, len(visits), BATCH):
         progress.rows("visits", start, len(visits))
@@ -156,8 +155,7 @@ def define_visits(
             return _define(session, definition, part, options, act=not dry_run)
 
         if dry_run:
-            with reading(repository, catalog=catalog) as session:
-                numbers, more = work(session)
+            numbers, more = look(repository, work, catalog=catalog)
         else:
             numbers, more = change(repository, f"define {len(part)} visits", work, catalog=catalog)
         totals = [a + b for a, b in zip(totals, numbers, strict=True)]

@@ -16,7 +16,7 @@ from registrytool.errors import ConfigurationError, RegistryStateError, Registry
 from registrytool.models import _Model
 
 from .collections import Collections, CollectionType, load_collections
-from .session import change, reading
+from .session import change, look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,8 +182,7 @@ def edit_chain(
         See `plan_chain_edit`.
     """
     if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return plan_chain_edit(session, edit)
+        return look(repository, lambda session: plan_chain_edit(session, edit), catalog=catalog)
     wanted = f"change the chain {edit.chain!r} of {repository.name}"
     return change(repository, wanted, lambda session: apply_chain_edit(session, edit), catalog=catalog)
 

@@ -25,7 +25,7 @@ from .dataset_types import load_dataset_types
 from .datasets import doomed_of_run, empty_run
 from .idlist import IdList
 from .removal import Removal, told_of
-from .session import change, planned_change, reading
+from .session import change, look, planned_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -460,8 +460,7 @@ def remove_collection(
     RegistryStateError
         See `plan_removal`.
     """
-    with reading(repository, catalog=catalog) as session:
-        plan = plan_removal(session, name, unlink=unlink)
+    plan = look(repository, lambda session: plan_removal(session, name, unlink=unlink), catalog=catalog)
     if not dry_run:
         apply_removal(repository, plan, catalog=catalog, progress=progress)
     return plan
@@ -475,13 +474,12 @@ def apply_removal(
     progress = progress or NullProgress()
     told = told_of("dataset", plan.total, progress)
 
-    def doomed() -> IdList:
-        with reading(repository, catalog=catalog) as session:
-            run = _as_planned(session, plan)
-            return doomed_of_run(session, run) if run is not None and run.type is CollectionType.RUN else IdList()
+    def doomed(session: Session) -> IdList:
+        run = _as_planned(session, plan)
+        return doomed_of_run(session, run) if run is not None and run.type is CollectionType.RUN else IdList()
 
     # A run may have more than are looked up at once.
-    while ids := doomed():
+    while ids := look(repository, doomed, catalog=catalog):
         Removal(repository, ids, purge=True, catalog=catalog).run(wanted, told)
 
     def work(session: Session) -> None:

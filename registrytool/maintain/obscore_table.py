@@ -331,12 +331,11 @@ def rebuild_obscore(
     ConfigurationError
         There are regions, and lsst-sphgeom is not installed.
     """
-    from .session import change, reading
+    from .session import change, look
 
     told = progress or NullProgress()
     if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return _rebuild(session, told, missing_only=missing_only, act=False)
+        return look(repository, lambda s: _rebuild(s, told, missing_only=missing_only, act=False), catalog=catalog)
 
     def work(session: Session) -> ObsCoreRebuild:
         return _rebuild(session, told, missing_only=missing_only, act=True)

@@ -22,7 +22,7 @@ from .idlist import IdList, among
 from .obscore_live import follow
 from .pieces import chunks
 from .removal import Removal, told_of
-from .session import change, reading
+from .session import change, look
 from .trash import count_left, empty_trash
 
 if TYPE_CHECKING:
@@ -295,8 +295,7 @@ def prune(
     ConfigurationError, RegistryStateError, ExpressionError
         See `plan_prune`.
     """
-    with reading(repository, catalog=catalog) as session:
-        plan = plan_prune(session, query, mode, tagged=tagged)
+    plan = look(repository, lambda session: plan_prune(session, query, mode, tagged=tagged), catalog=catalog)
     if dry_run or not plan.total:
         return plan
     apply_prune(repository, plan, catalog=catalog, progress=progress)

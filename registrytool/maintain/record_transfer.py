@@ -15,7 +15,7 @@ from .record_reading import iter_records
 from .record_text import format_record
 from .record_values import Shape
 from .records import RecordReport, apply_records, plan_records
-from .session import change, reading
+from .session import change, look, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,18 +100,18 @@ def export_records(
         raise ConfigurationError(message, hint="Name one element, or export to a .yaml file.")
     partial = path.with_name(f".{path.name}.partial")
     counts: dict[str, int] = {}
-    with reading(repository, catalog=catalog) as session:
-        names = [Shape.of(session.universe, n).element.name for n in elements]
-        # In an order in which they can be inserted.
-        names = [e.name for e in session.universe if e.has_table and (e.name in names or not names)]
+    try:
+        with reading(repository, catalog=catalog) as session:
+            names = [Shape.of(session.universe, n).element.name for n in elements]
+            # In an order in which they can be inserted.
+            names = [e.name for e in session.universe if e.has_table and (e.name in names or not names)]
 
-        def counted(name: str) -> Iterator[dict[str, Any]]:
-            counts[name] = 0
-            for record in iter_records(session, name, where(session, name) if where is not None else None):
-                counts[name] += 1
-                yield record
+            def counted(name: str) -> Iterator[dict[str, Any]]:
+                counts[name] = 0
+                for record in iter_records(session, name, where(session, name) if where is not None else None):
+                    counts[name] += 1
+                    yield record
 
-        try:
             if kind == YAML:
                 try:
                     with partial.open("w", encoding="utf-8") as stream:
@@ -122,9 +122,10 @@ def export_records(
             else:
                 write = write_csv if kind == CSV else write_parquet
                 write(partial, Shape.of(session.universe, names[0]), counted(names[0]))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        # Only now it is known that nothing was missed.
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return counts
 
 
@@ -227,8 +228,7 @@ def import_records(
         return Imported(tuple(reports), dry_run)
 
     if dry_run:
-        with reading(repository, catalog=catalog) as session:
-            return work(session)
+        return look(repository, work, catalog=catalog)
     return change(repository, f"import dimension records from {path}", work, catalog=catalog)
 
 

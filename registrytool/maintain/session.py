@@ -366,6 +366,27 @@ def reading(repository: Repository, *, catalog: Catalog | None = None) -> Iterat
         yield Session(connection, database, repository, catalog or Catalog.find())
 
 
+def look(repository: Repository, work: Callable[[Session], _Result], *, catalog: Catalog | None = None) -> _Result:
+    """Run a function in a transaction of `reading`, again if a migration got in its way.
+
+    Parameters
+    ----------
+    repository : `Repository`
+        The repository.
+    work : callable
+        Is given the `Session`; it only reads.
+    catalog : `Catalog`, optional
+        The content.
+
+    Returns
+    -------
+    result : object
+        What the function returned.
+    """
+    database, catalog = Database.of(repository), catalog or Catalog.find()
+    return database.look(lambda connection: work(Session(connection, database, repository, catalog)))
+
+
 def change(
     repository: Repository,
     wanted: str,
@@ -441,8 +462,7 @@ def planned_change(
     plan : object
         What was done; with ``dry_run``, or if it would change nothing, what was planned.
     """
-    database, catalog = Database.of(repository), catalog or Catalog.find()
-    plan = database.look(lambda c: work(Session(c, database, repository, catalog), act=False))
+    plan = look(repository, lambda session: work(session, act=False), catalog=catalog)
     if dry_run or not plan.changed:
         return plan
     return change(repository, wanted, lambda session: work(session, act=True), catalog=catalog)
