@@ -187,7 +187,7 @@ def doc(
         data = {"collection": name, "type": found.type.name, "doc": found.doc}
         registry.answer(data, lambda: say(found.doc or ""))
         return
-    act = partial(document_collection, registry.repository, name, text or None, catalog=registry.catalog)
+    act = partial(document_collection, registry.repository, name, text, catalog=registry.catalog)
     report = registry.carry_out(act)
     _answer_report(registry, report, "documented", "has this documentation already")
 

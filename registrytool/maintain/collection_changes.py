@@ -79,7 +79,7 @@ def plan_create(session: Session, name: str, type: CollectionType, *, doc: str |
     found = find_collection(session, name)
     where = session.repository.name
     if found is None:
-        return CollectionReport(where, name, type.name, changed=True, doc=doc or None)
+        return CollectionReport(where, name, type.name, changed=True, doc=doc)
     if found.type is not type:
         message = f"There is a collection {name!r} of type {found.type.name}, and one of type {type.name} is wanted."
         raise RegistryStateError(message, hint="Choose another name.")
@@ -149,9 +149,7 @@ def plan_document(session: Session, name: str, doc: str | None) -> CollectionRep
     """
     found = load_collections(session).require(name)
     check_documentation(session, doc)
-    return CollectionReport(
-        session.repository.name, name, found.type.name, changed=(found.doc or None) != (doc or None), doc=doc or None
-    )
+    return CollectionReport(session.repository.name, name, found.type.name, changed=found.doc != doc, doc=doc)
 
 
 def document_collection(
@@ -166,7 +164,7 @@ def document_collection(
     name : `str`
         Name of the collection.
     doc : `str` or `None`
-        The documentation; none, or an empty one, takes it away.
+        The documentation; `None` takes it away.
     catalog : `Catalog`, optional
         The content.
     dry_run : `bool`, optional
@@ -187,7 +185,7 @@ def document_collection(
         report = plan_document(session, name, doc)
         if act and report.changed:
             table = session.table("collection")
-            session.execute(sa.update(table).where(table.c.name == name).values(doc=doc or None))
+            session.execute(sa.update(table).where(table.c.name == name).values(doc=doc))
         return report
 
     wanted = f"document the collection {name!r} of {repository.name}"

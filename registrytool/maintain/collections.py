@@ -241,7 +241,7 @@ def check_documentation(session: Session, doc: str | None) -> None:
     RegistryStateError
         Collections of this registry have none.
     """
-    if doc and not session.has_documentation:
+    if doc is not None and not session.has_documentation:
         version = session.state["collections"].version
         message = (
             f"The collections of {session.repository.name} are of version {version}, which has no place for "
@@ -294,7 +294,7 @@ def ensure_collection(session: Session, name: str, type: CollectionType, *, doc:
         check_collection_name(name)
         check_documentation(session, doc)
         row: dict[str, Any] = {"name": name, "type": int(type)}
-        if doc:
+        if doc is not None:
             row["doc"] = doc
         if not session.by_name:
             (row["collection_id"],) = session.new_ids("collection", "collection_id", 1)

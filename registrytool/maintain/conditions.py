@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import operator
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +78,17 @@ class Scope:
         The open registry.
     columns : `~collections.abc.Mapping` [`str`, `sqlalchemy.ColumnElement`]
         Columns with the values of the required dimensions.
-    fields : `~collections.abc.Mapping` [`str`, `sqlalchemy.ColumnElement`], optional
+    fields : `~collections.abc.Mapping` [`str`, `Operand`], optional
         Other names, such as ``ingest_date``.
+    owner : `str`, optional
+        What has these, and can be named before them: the dataset type, as in ``raw.ingest_date``.
     what : `str`, optional
         What has these dimensions, for messages.
 
     Attributes
     ----------
+    used : `set` [`str`]
+        Names of ``fields`` that were asked for.
     joins : `dict` [`str`, `sqlalchemy.FromClause`]
         Tables of dimensions that the names need, in the order in which they must be joined.
     """
@@ -92,14 +97,17 @@ class Scope:
         self,
         session: Session,
         columns: Mapping[str, sa.ColumnElement[Any]],
-        fields: Mapping[str, sa.ColumnElement[Any]] | None = None,
+        fields: Mapping[str, Operand] | None = None,
         *,
+        owner: str = "",
         what: str = "what is searched",
     ) -> None:
         self.session = session
         self.universe = session.universe
         self.columns = dict(columns)
         self.fields = dict(fields or {})
+        self.owner = owner
+        self.used: set[str] = set()
         self.what = what
         self.elements = reachable(self.universe, columns)
         self.joins: dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]] = {}
@@ -133,15 +141,30 @@ class Scope:
     def find(self, parts: Sequence[str]) -> Operand | None:
         """Return what a name means, `None` if nothing."""
         first, rest = parts[0], tuple(parts[1:])
-        if first in self.fields and not rest:
-            return Operand(self.fields[first], "time")
         if self._has(first):
             return Operand(self.dimension(first), self._kind(first)) if not rest else self._field(first, rest)
         if first in self.elements:
             return self._field(first, rest) if rest else None
-        # The field of a dimension can do without the name of the dimension where there is one such field.
+        if first == self.owner and rest:
+            return self._own(rest)
+        if first in self.universe and self.universe[first].is_dimension:
+            # Instruments have a field visit_system, too.
+            return None
+        # A field can do without the name of what has it where there is one such field.
         found = [name for name in self.elements if first in _fields(self.elements[name])]
+        if first in self.fields:
+            return self._own(tuple(parts)) if not found else None
         return self._field(found[0], tuple(parts)) if len(found) == 1 else None
+
+    def _own(self, parts: tuple[str, ...]) -> Operand | None:
+        """Return what the name of a field means that is not of a dimension."""
+        found = self.fields.get(parts[0])
+        if found is None or len(parts) > 2:
+            return None
+        self.used.add(parts[0])
+        if len(parts) == 1:
+            return found
+        return _bound(found.sql, parts[1]) if found.kind == "timespan" else None
 
     def _has(self, name: str) -> bool:
         return name in self.columns or any(name in e.implied for e in self.elements.values())
@@ -169,8 +192,7 @@ class Scope:
         table = self._table(element)
         if not rest:
             return Operand(table, "timespan")
-        bounds = {"begin": timespans.begin, "end": timespans.end}
-        return Operand(bounds[rest[0]](table), "time") if len(rest) == 1 and rest[0] in bounds else None
+        return _bound(table, rest[0]) if len(rest) == 1 else None
 
     def known(self) -> list[str]:
         """Return the names of all dimensions that can be used."""
@@ -178,8 +200,18 @@ class Scope:
         return list(self.universe.sorted([n for n in names if self.universe.is_known(n)]))
 
 
+def _bound(span: sa.FromClause | timespans.Timespan, name: str) -> Operand | None:
+    """Return the begin or the end of a range of time."""
+    bounds = {"begin": timespans.begin, "end": timespans.end}
+    if name not in bounds:
+        return None
+    if isinstance(span, timespans.Timespan):
+        return Operand(sa.literal(span.begin_ns if name == "begin" else span.end_ns, sa.BigInteger()), "time")
+    return Operand(bounds[name](span), "time")
+
+
 def _fields(element: Element) -> set[str]:
-    fields = {f.name for f in (*element.keys[1:], *element.metadata)}
+    fields = {f.name for f in (*element.keys, *element.metadata)}
     return fields | {"timespan"} if element.temporal else fields
 
 
@@ -249,6 +281,8 @@ class _Compiler:
                 return self._in(node)
             case ex.IsNull():
                 found = self.value(node.operand)
+                if isinstance(found.sql, timespans.Timespan):
+                    return sa.true() if node.negated else sa.false()
                 sql = timespans.columns(found.sql)[0] if found.kind == "timespan" else found.sql
                 return sql.is_not(None) if node.negated else sql.is_(None)
             case ex.Glob():
@@ -278,6 +312,8 @@ class _Compiler:
                 if item.stride > 1:
                     inside = sa.and_(inside, (found.sql - item.start) % item.stride == 0)
                 parts.append(inside)
+            elif isinstance(item, ex.Literal) and item.value is None:
+                parts.append(found.sql.is_(None))
             else:
                 kind = "time" if isinstance(item, ex.Time) else _kind_of(item.value)
                 if kind != found.kind:
@@ -391,6 +427,8 @@ class _Compiler:
 def _kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "truth"
+    if isinstance(value, uuid.UUID):
+        return "uuid"
     return "text" if isinstance(value, str) else "number"
 
 

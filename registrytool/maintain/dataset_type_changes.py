@@ -19,6 +19,7 @@ from .dataset_types import (
     ensure_dataset_type,
     find_same,
     load_dataset_types,
+    require_columns,
     require_dataset_type,
 )
 from .session import planned_change
@@ -177,10 +178,11 @@ def plan_register(
     Raises
     ------
     RegistryStateError
-        There is one of that name with another definition, a name is wrong, or the universe has no such dimension.
+        There is one of that name with another definition, a name is wrong, or there are no such dimensions together.
     """
     found = find_same(session, name, dimensions, storage_class, is_calibration=is_calibration)
     required, _ = dimension_group(session.universe, dimensions)
+    require_columns(session.universe, required)
     return DatasetTypeReport(
         session.repository.name, name, required, storage_class, is_calibration, changed=found is None
     )

@@ -157,6 +157,25 @@ def dimension_group(universe: Universe, names: Iterable[str]) -> tuple[tuple[str
     return tuple(n for n in everything if n not in implied), everything
 
 
+def require_columns(universe: Universe, required: Iterable[str]) -> None:
+    """Check that a table with columns for the required dimensions of a group can refer to their records.
+
+    Raises
+    ------
+    RegistryStateError
+        One of them needs the value of a dimension that another one implies, for which there is no column.
+    """
+    names = tuple(required)
+    _, everything = dimension_group(universe, names)
+    for name in names:
+        lost = next((n for n in (universe[name].required if name in universe else ()) if n not in names), None)
+        if lost is not None:
+            owner = next(n for n in everything if n in universe and lost in universe[n].implied)
+            message = f"No dataset type can have the dimensions {', '.join(everything)}: {name} requires {lost}, "
+            message += f"of which there is no column where {owner} implies it."
+            raise RegistryStateError(message, hint=f"Leave out {name}, or what brings {owner}.")
+
+
 def ensure_dataset_type(
     session: Session,
     name: str,
@@ -188,13 +207,14 @@ def ensure_dataset_type(
     Raises
     ------
     RegistryStateError
-        There is one of that name with another definition, a name is wrong, or the universe has no such dimension.
+        There is one of that name with another definition, a name is wrong, or there are no such dimensions together.
     """
     dimensions = tuple(dimensions)
     found = find_same(session, name, dimensions, storage_class, is_calibration=is_calibration)
     if found is not None:
         return found
     required, _ = dimension_group(session.universe, dimensions)
+    require_columns(session.universe, required)
     # As Butlers do before they make a group, in their order. Two registrytools come here one after the other.
     session.lock("dimension_graph_key")
     session.lock("dimension_graph_definition")

@@ -9,22 +9,23 @@
     sum         := product (("+" | "-") product)*
     product     := unary (("*" | "/" | "%") unary)*
     unary       := ("-" | "+") unary | "(" or ")" | "(" sum "," sum ")" | literal | name | GLOB "(" name, string ")"
-    item        := ["-"] integer [".." integer [":" integer]] | literal
+                 | UUID "(" string ")"
+    item        := [sign] integer [".." [sign] integer [":" integer]] | literal | "NULL" | UUID "(" string ")"
 
-Strings are in single quotes, a quote within is written twice.  Times are ``T'2024-05-01T12:00:00/utc'``; without a
-scale they are TAI, as the Butler has it.
+Strings are in single quotes, a quote within is written twice.  Times are ``T'2024-05-01T12:00:00/tai'``; without a
+scale dates are UTC and Julian Dates are TAI, as the Butler has it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from registrytool.errors import ConfigurationError
 
-from .times import from_mjd, parse_time
+from .times import clipped, parse_literal
 from .timespans import Timespan
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value: text, number, truth, or ``None`` for NULL."""
+    """A value: text, number, truth, identifier of a dataset, or ``None`` for NULL."""
 
-    value: str | int | float | bool | None
+    value: str | int | float | bool | UUID | None
     position: int = 0
 
 
@@ -496,19 +497,33 @@ class _Parser:
         if token.word in ("NULL", "TRUE", "FALSE"):
             return Literal({"NULL": None, "TRUE": True, "FALSE": False}[token.word], token.position)
         if token.kind == "name" and not token.word:
-            if token.text.upper() == "GLOB" and self.token.text == "(":
-                return self._glob(token)
             if self.token.kind == "sign" and self.token.text == "(":
-                problem = f"there is no function {token.text}"
-                raise ExpressionError(
-                    self.text, token.position, problem, hint="The only one is GLOB(name, 'pattern*')."
-                )
+                return self._function(token)
             return Name(tuple(token.text.split(".")), token.position)
         if token.kind == "sign" and token.text == ":":
             raise ExpressionError(
                 self.text, token.position, "values of the form :name cannot be given here", hint="Write the value."
             )
         raise self.expected("a name, a value or '('", token)
+
+    def _function(self, token: _Token) -> Node:
+        match token.text.upper():
+            case "GLOB":
+                return self._glob(token)
+            case "UUID":
+                return self._uuid(token)
+        problem = f"there is no function {token.text}"
+        hint = "There are GLOB(name, 'pattern*') and UUID('identifier')."
+        raise ExpressionError(self.text, token.position, problem, hint=hint)
+
+    def _uuid(self, token: _Token) -> Literal:
+        self.expect("(")
+        written = self.take()
+        self.expect(")")
+        try:
+            return Literal(UUID(self._text(written)), token.position)
+        except ValueError:
+            raise self.expected("an identifier such as '01a20557-a443-7fa9-aec6-4c866a7a42bf'", written) from None
 
     def _glob(self, token: _Token) -> Node:
         self.expect("(")
@@ -526,6 +541,10 @@ class _Parser:
             found = self._primary(self.take())
             assert isinstance(found, Literal | Time)  # noqa: S101 (strings and times are nothing else)
             return found
+        if self.word("NULL"):
+            return Literal(None, token.position)
+        if token.text.upper() == "UUID":
+            return self._uuid(self.take())
         start = self._signed()
         if not self.sign(".."):
             return Literal(start, token.position)
@@ -543,7 +562,9 @@ class _Parser:
         return Range(start, stop, stride)
 
     def _signed(self) -> int | float:
-        negative = self.sign("-")
+        token = self.token
+        negative = token.text == "-"
+        self.sign("-", "+")
         token = self.take()
         if token.kind != "number":
             raise self.expected("a number, a string or a range such as 1..5", token)
@@ -559,24 +580,11 @@ class _Parser:
 
     def _time(self, token: _Token) -> Time:
         written = token.text[2:-1].strip()
-        form, _, rest = written.partition("/")
-        hint = "Such as T'2024-05-01', T'2024-05-01 12:00:00/utc', T'60431.5' or T'mjd/60431.5/tai'."
-        known = {"iso", "isot", "fits", "mjd", "jd"}
-        if form.lower() not in known:
-            form, rest = "", written
-        value, _, scale = rest.partition("/")
-        scale = scale.strip().lower() or "tai"
-        if scale not in ("tai", "utc"):
-            raise ExpressionError(
-                self.text, token.position, f"there is no time scale {scale}", hint="It is tai or utc."
-            )
         try:
-            if form.lower() in ("mjd", "jd"):
-                days = Decimal(value.strip()) - (Decimal("2400000.5") if form.lower() == "jd" else 0)
-                return Time(from_mjd(days, scale), token.position)
-            return Time(parse_time(f"{value}/{scale}", "tai"), token.position)
-        except (ConfigurationError, ArithmeticError):
-            raise ExpressionError(self.text, token.position, f"{written!r} is not a time", hint=hint) from None
+            return Time(clipped(parse_literal(written)), token.position)
+        except ConfigurationError as error:
+            hint = "Such as T'2024-05-01', T'2024-05-01 12:00:00/tai', T'60431.5' or T'mjd/60431.5/utc'."
+            raise ExpressionError(self.text, token.position, error.message.rstrip("."), hint=hint) from None
 
     def _number(self, token: _Token) -> int | float:
         value = int(token.text) if token.text.isdecimal() and len(token.text) < 20 else float(token.text)

@@ -13,7 +13,7 @@ from registrytool.errors import ConfigurationError, RegistryStateError
 
 from . import expressions, timespans
 from .collections import Collection, Collections, CollectionType, is_glob, load_collections
-from .conditions import Scope, condition
+from .conditions import Operand, Scope, condition
 from .dataset_types import DatasetType, load_dataset_types, require_dataset_type
 from .datasets import DatasetId, parse_ids
 from .expressions import ExpressionError
@@ -223,9 +223,27 @@ def scope_of(
     session: Session, dataset_type: DatasetType, source: sa.FromClause, dataset: sa.FromClause | None
 ) -> Scope:
     """Return what names mean for the rows of a tags or calibs table."""
-    fields = {"ingest_date": (dataset if dataset is not None else session.table("dataset")).c.ingest_date}
+    dataset = dataset if dataset is not None else session.table("dataset")
+    identifier = source.c.dataset_id
+    fields = {
+        "dataset_id": Operand(identifier, "uuid" if isinstance(identifier.type, sa.Uuid) else "number"),
+        "ingest_date": Operand(dataset.c.ingest_date, "time"),
+        "run": Operand(_name_of(session, dataset.c[session.run_column]), "text"),
+        "collection": Operand(_name_of(session, source.c[session.collection_column]), "text"),
+        # What is in a run is valid for ever.
+        "timespan": Operand(source if timespans.columns(source) else timespans.ALWAYS, "timespan"),
+    }
     columns = {name: source.c[name] for name in dataset_type.dimensions}
-    return Scope(session, columns, fields, what=f"The dataset type {dataset_type.name!r}".replace("The", "the", 1))
+    what = f"the dataset type {dataset_type.name!r}"
+    return Scope(session, columns, fields, owner=dataset_type.name, what=what)
+
+
+def _name_of(session: Session, key: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the name of a collection for its key."""
+    if session.collection_column == "collection_name":
+        return key
+    table = session.table("collection").alias()
+    return sa.select(table.c.name).where(table.c.collection_id == key).scalar_subquery()
 
 
 def _order(scope: Scope, order_by: Sequence[str]) -> list[sa.ColumnElement[Any]]:
@@ -321,10 +339,8 @@ def _piece(
     if calibration and search.query.at is not None:
         conditions.append(timespans.overlaps(source, search.query.at))
     ordering = _order(scope, search.order_by)
-    needs_dataset = not only_runs or (
-        search.expression is not None and any(str(n) == "ingest_date" for n in search.expression.names)
-    )
-    tables = source.join(dataset, dataset.c.id == source.c.dataset_id) if needs_dataset or ordering else source
+    needs_dataset = not only_runs or scope.used & {"ingest_date", "run"}
+    tables = source.join(dataset, dataset.c.id == source.c.dataset_id) if needs_dataset else source
     identifier: sa.ColumnElement[Any] = source.c.dataset_id
     columns = [
         _as_text(session, identifier).label("dataset_id") if as_text else identifier,

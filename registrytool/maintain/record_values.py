@@ -95,7 +95,7 @@ class Shape:
 
     def describe(self, key: Sequence[Any], names: Sequence[str] | None = None) -> str:
         """Return a key as people write it, such as ``instrument='HSC', id=5``."""
-        return ", ".join(f"{n}={v!r}" for n, v in zip(names or self.key, key, strict=True))
+        return ", ".join(f"{n}={v!r}" for n, v in zip(self.key if names is None else names, key, strict=True))
 
     def names(self, row: Iterable[str], wanted: str) -> dict[str, str]:
         """Return the field that each name of a row means.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime
 import re
 import time
@@ -117,6 +118,72 @@ def parse_time(text: str, scale: Scale = "utc") -> int:
             sign = -1 if zone[0] == "-" else 1
             total -= sign * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60) * _NS
     return (utc_to_tai_ns(total) if scale == "utc" else total) + rest + (_NS if leap else 0)
+
+
+#: A day of the year, and the time of that day: 2024:121:12:00:00.
+_DAY_OF_YEAR = re.compile(r"(\d{4}):(\d{3})(?::(\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?")
+#: TAI nanoseconds are those of TT less this.
+_TT_NS = 32_184_000_000
+#: Forms of times in expressions, and the scale of each where none is given.
+_FORMS: dict[str, Literal["utc", "tai"]] = {
+    "iso": "utc", "isot": "utc", "fits": "utc", "yday": "utc", "unix": "utc", "mjd": "tai", "jd": "tai",
+}  # fmt: skip
+
+
+def parse_literal(text: str) -> int:
+    """Read a time as the Butler's expressions have it: ``FORM/TIME/SCALE``, of which form and scale can be missing.
+
+    Parameters
+    ----------
+    text : `str`
+        Such as ``2024-05-01``, ``60431.5``, ``2024:122:12:00:00``, ``iso/2024-05-01 12:00/tai`` or ``unix/1714564800``.
+        Without a scale, numbers of days are TAI and all else is UTC.
+
+    Returns
+    -------
+    tai_ns : `int`
+        TAI nanoseconds since 1970.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not a time.
+    """
+    parts = [part.strip() for part in text.split("/")]
+    form = parts.pop(0).lower() if len(parts) > 1 and parts[0].lower() in _FORMS else ""
+    value, scale, *more = *parts, "", ""
+    scale = scale.lower()
+    if scale not in ("", "utc", "tai", "tt"):
+        message = f"{text!r} is not a time: there is no time scale {scale}."
+        raise ConfigurationError(message, hint="The scale is utc, tai or tt.")
+    number = re.fullmatch(r"-?(\d{1,15}\.?\d*|\.\d+)", value)
+    if any(more) or (number is not None) is not (form in ("mjd", "jd", "unix") or (not form and number is not None)):
+        message = f"{text!r} is not a time."
+        raise ConfigurationError(message)
+    form = form or ("mjd" if number is not None else "iso")
+    # UNIX counts the seconds of UTC, whatever scale the time is said to be of.
+    known = "utc" if form == "unix" else scale or _FORMS[form]
+    read: Scale = "utc" if known == "utc" else "tai"
+    if form == "unix":
+        found = utc_to_tai_ns(int((Decimal(value) * _NS).to_integral_value()))
+    elif number is not None:
+        found = from_mjd(Decimal(value) - (Decimal("2400000.5") if form == "jd" else 0), read)
+    else:
+        found = parse_time(_calendar(value), read)
+    return found - (_TT_NS if known == "tt" else 0)
+
+
+def _calendar(text: str) -> str:
+    """Return a date with a month for one with the day of the year, or with the sign that FITS gives long years."""
+    match = _DAY_OF_YEAR.fullmatch(text)
+    if match is None:
+        return re.sub(r"^\+0*(?=\d{4}-)", "", text)
+    year, day, rest = int(match[1]), int(match[2]), match[3]
+    if not year or not 1 <= day <= (366 if calendar.isleap(year) else 365):
+        message = f"{text!r} is not a time: the year {year} has no day {day}."
+        raise ConfigurationError(message)
+    date = datetime.date(year, 1, 1) + datetime.timedelta(days=day - 1)
+    return f"{date}T{rest}" if rest else str(date)
 
 
 def from_mjd(days: Decimal, scale: str = "tai") -> int:

@@ -123,12 +123,24 @@ CASES: list[tuple[list[str], str]] = [
         "Universe daf_butler 8 has no dimension 'vist'. Did you mean visit?",
     ),
     (
+        ["dataset-type", "register", "{repo}", "new", "Image", "physical_filter", "subfilter"],
+        (
+            "No dataset type can have the dimensions band, instrument, physical_filter, subfilter: subfilter requires "
+            "band, of which there is no column where physical_filter implies it. "
+            "Leave out subfilter, or what brings physical_filter."
+        ),
+    ),
+    (
         ["dataset-type", "register", "{repo}", "bias", "Image", "detector"],
         (
             "There is a dataset type 'bias' with another definition (dimensions instrument, detector, storage class "
             "Exposure, a calibration), and dimensions instrument, detector, storage class Image is wanted. "
             "Choose another name."
         ),
+    ),
+    (
+        ["record", "insert", "{repo}", "skymap", "tract_max=2"],
+        "Cannot write records of skymap: the skymap has no name.",
     ),
     (["dataset-type", "remove", "{repo}", "nope", "--yes"], missing_type("nope")),
     (["dataset-type", "rename", "{repo}", "nope", "x"], missing_type("nope")),
@@ -158,6 +170,14 @@ CASES: list[tuple[list[str], str]] = [
 ]
 
 WRONG_USE: list[tuple[list[str], str]] = [
+    (
+        # Instruments have a field of this name, but what stands alone is a dimension.
+        ["dataset", "find", "{repo}", "bias", "--where", "visit_system = 2"],
+        (
+            "The expression 'visit_system = 2' is wrong at position 1: the dataset type 'bias' has no visit_system "
+            "(⟨here⟩visit_system = 2). Did you mean instrument.visit_system?"
+        ),
+    ),
     (
         ["collection", "doc", "{repo}", "run/a", "--set", "x", "--clear"],
         "Both --set and --clear say what becomes of the documentation. Leave one of them out.",

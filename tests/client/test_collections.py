@@ -35,6 +35,7 @@ def make(kind: str, name: str, *words: str) -> tuple[str, ...]:
 
 
 STEPS = [
+    Step(make("run", "silent", "--doc", ""), "registry.registerRun('silent', doc='')"),
     Step(make("run", "r", "--doc", "a run"), "registry.registerRun('r', doc='a run')"),
     Step(make("TAGGED", ODD), f"registry.registerCollection({ODD!r}, CollectionType.TAGGED)"),
     Step(
@@ -46,6 +47,7 @@ STEPS = [
         ("collection", "doc", "{repo}", ODD, "--set", "it's\n100 %"),
         f"registry.setCollectionDocumentation({ODD!r}, 'it\\'s\\n100 %')",
     ),
+    Step(("collection", "doc", "{repo}", ODD, "--set", ""), f"registry.setCollectionDocumentation({ODD!r}, '')"),
     Step(("collection", "doc", "{repo}", "r", "--clear"), "registry.setCollectionDocumentation('r', None)"),
     # Into an empty chain, which has no positions to count on from.
     Step(chain("prepend", "outer", "r", ODD), f"butler.collections.prepend_chain('outer', ['r', {ODD!r}])"),

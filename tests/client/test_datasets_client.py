@@ -64,6 +64,32 @@ SEARCHES = (
     ("flat", ["calib/gen-A", "calib/gen-B"], False, "instrument='HSC' AND physical_filter='HSC-G'"),
     ("bias", ["calib/defaults"], False, "instrument='HSC'"),
     ("ref_cat", ["skymaps"], True, "htm7 > 200000"),
+    # Dates are UTC and days TAI, which are 37 s apart.
+    *(
+        (
+            "raw",
+            ["LSSTCam/raw/all"],
+            True,
+            f"instrument='LSSTCam' AND exposure.timespan OVERLAPS (T'2000-01-01', {end})",
+        )
+        for end in ("T'2024-01-09 13:53:20'", "T'2024:009:13:53:20'", "T'60318.579398'", "T'unix/1704808400.'")
+    ),
+    (
+        "raw",
+        ["HSC/raw/all"],
+        True,
+        "instrument='HSC' AND exposure.target_name IN ('COSMOS', NULL) AND detector IN (+0)",
+    ),
+    ("calexp", ["u/ann/best", "u/ann/chain"], False, "calexp.run = 'u/ann/run/2' AND ingest_date > T'1980-01-01'"),
+    (
+        "bias",
+        ["HSC/calib", "LSSTCam/calib"],
+        False,
+        "bias.collection = 'HSC/calib' AND timespan OVERLAPS T'2024-01-01'",
+    ),
+    ("bias", ["HSC/calib", "calib/gen-A"], False, "bias.timespan.begin < T'1980-01-01' AND bias.timespan != NULL"),
+    ("bias", ["calib/gen-A"], False, "dataset_id != UUID('01a20557-a443-7fa9-aec6-4c866a7a42bf') AND GLOB(run, '*A')"),
+    ("camera", ["calib/gen-A"], False, "GLOB(name, 'H*')"),
     ("deepCoadd", [COADDS], True, "skymap='discrete' AND tract=0 AND patch < 3 OR band='g'"),
 )
 

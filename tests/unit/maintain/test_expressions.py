@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -81,12 +82,18 @@ GOOD: dict[str, Any] = {
     "NULL != a": ("not null", "a"),
     "visit.name = 'O''Brien''s'": ("=", "visit.name", ("O'Brien's",)),
     "GLOB(visit.name, 'a*')": ("glob", "visit.name", "a*"),
-    "ingest_date > T'1970-01-02'": (">", "ingest_date", ("time", DAY_NS)),
+    "ingest_date > T'1970-01-02/tai'": (">", "ingest_date", ("time", DAY_NS)),
     "ingest_date > T'1972-01-01 00:00:00/utc'": (">", "ingest_date", ("time", 730 * DAY_NS + 10_000_000_000)),
     "T'mjd/40588.5/tai' <= a": ("<=", ("time", DAY_NS + DAY_NS // 2), "a"),
     "T'jd/2440588.5' <= a": ("<=", ("time", DAY_NS), "a"),
     "T'40588' <= a": ("<=", ("time", DAY_NS), "a"),
-    "visit.timespan OVERLAPS (T'1970-01-02', NULL)": ("OVERLAPS", "visit.timespan", Timespan.of(DAY_NS, None)),
+    "visit.timespan OVERLAPS (T'1970-01-02/tai', NULL)": ("OVERLAPS", "visit.timespan", Timespan.of(DAY_NS, None)),
+    "a IN (+1, NULL, 2.5, +3..4)": ("in", "a", (1,), (None,), (2.5,), range(3, 5)),
+    "dataset_id = UUID('01a20557-a443-7fa9-aec6-4c866a7a42bf')": (
+        "=",
+        "dataset_id",
+        (UUID("01a20557-a443-7fa9-aec6-4c866a7a42bf"),),
+    ),
     "größe=1": ("=", "größe", (1,)),
 }
 
@@ -122,9 +129,15 @@ BAD = {
     "a > NULL": (3, "NULL cannot be compared by >"),
     "a IS 5": (6, "NULL or NOT NULL was expected, and '5' found"),
     "T'yesterday' < a": (1, "'yesterday' is not a time"),
-    "T'2024-01-01/gps' < a": (1, "there is no time scale gps"),
+    "T'2024-01-01/gps' < a": (1, "'2024-01-01/gps' is not a time: there is no time scale gps"),
     "a = (1, 2)": (5, "a pair in parentheses is a range of time, of two times or NULL"),
     "(a = 1) + 2 > 1": (9, "'+' needs values on both sides, and not a comparison"),
+    "a = UUID('7')": (
+        10,
+        "an identifier such as '01a20557-a443-7fa9-aec6-4c866a7a42bf' was expected, and \"'7'\" found",
+    ),
+    "T'2024:366:00:00' < T'2023:366'": (21, "'2023:366' is not a time: the year 2023 has no day 366"),
+    "T'iso/5.5' < a": (1, "'iso/5.5' is not a time"),
     "glob(a, b)": (9, "a pattern in quotes was expected, and 'b' found"),
     "a = 1\x00": (6, "'\\x00' means nothing here"),
     "a = 'x\x00'": (5, "a string cannot have the sign of number 0"),
@@ -160,8 +173,28 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         parse(text)
 
 
+#: Forms of one time, which is a second after midnight in UTC, and 38 seconds after it in TAI.
+SAME_TIME = (
+    *("2024-05-01 00:00:01", "2024-05-01T00:00:01/utc", "2024-05-01T00:00:38/tai", "iso/2024-05-01 00:01:10.184/tt"),
+    *(
+        "2024:122:00:00:01",
+        "yday/2024:122:00:00:38/TAI",
+        "+02024-05-01T00:00:01",
+        "unix/1714521601",
+        "unix/1714521601./TAI",
+    ),
+    *("60431.000439814814815", "mjd/60431.000439814814815/tai", "jd/2460431.500011574074074/utc"),
+)
+
+
+@pytest.mark.parametrize("text", SAME_TIME)
+def test_dates_are_utc_and_julian_dates_tai_unless_they_say(text: str) -> None:
+    # As a fraction of a day, with 15 digits, a second is exact to a nanosecond.
+    assert shape(parse(f"a < T'{text}'").root)[2][1] == pytest.approx(1_714_521_638 * 10**9, rel=0, abs=1)
+
+
 names = st.from_regex(r"[a-z]{1,6}(\.[a-z]{1,6})?", fullmatch=True).filter(
-    lambda n: n.upper() not in {"AND", "OR", "NOT", "IN", "IS", "NULL", "TRUE", "FALSE", "GLOB", "OVERLAPS"}
+    lambda n: n.upper() not in {"AND", "OR", "NOT", "IN", "IS", "NULL", "TRUE", "FALSE", "GLOB", "UUID", "OVERLAPS"}
 )
 literals = st.one_of(st.text(max_size=8).filter(lambda s: "\x00" not in s), st.integers(-(2**63) + 1, 2**63 - 1))
 
