@@ -287,7 +287,7 @@ def _report(run: Run, repository: Repository, catalog: Catalog, *, applied: bool
     state = run.plan.start
     # Only where nothing has been done yet: it says what can be chosen.
     obstacles = online_obstacles(run) if run.dialect == "postgresql" and not applied else {}
-    for item, _ in run.preview:
+    for item, *_ in run.preview:
         step = item.step
         state = state.replace(step.end) if step.end is not None else state.without(step.component)
         readers, writers = releases.readers_and_writers(state)

@@ -61,6 +61,21 @@ class Change:
     lock: str
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Tables of which nobody may read, or write, where foreign keys that refer to them go, or come.
+
+    To drop a foreign key, or its table, PostgreSQL locks both its tables wholly.
+    """
+
+    losing: frozenset[str] = frozenset()
+    gaining: frozenset[str] = frozenset()
+
+    def __or__(self, other: Neighbours) -> Neighbours:
+        """Return those of both."""
+        return Neighbours(self.losing | other.losing, self.gaining | other.gaining)
+
+
 @dataclass
 class Reshape:
     """The way from one structure to another.
@@ -144,6 +159,17 @@ class Reshape:
             yield Change(name, *self._effect(name))
         for name in self.dropped:
             yield Change(name, "drop", "ACCESS EXCLUSIVE" if self.dialect == "postgresql" else "whole file")
+
+    def neighbours(self) -> Neighbours:
+        """Tell which tables must be locked besides those that change, since foreign keys refer to them."""
+        if self.dialect != "postgresql":
+            return Neighbours()
+        before, target, altered = self.before.tables, self.target.tables, self.altered
+        going = [*self._keys_in_the_way(altered), *((n, fk) for n in self.dropped for fk in before[n].foreign_keys)]
+        coming = [(n, fk) for n in self.created for fk in target[n].foreign_keys]
+        coming += [(n, fk) for n in altered for fk in target[n].foreign_keys if fk not in before[n].foreign_keys]
+        losing = {name for table, fk in going for name in (table, fk.target)}
+        return Neighbours(frozenset(losing), frozenset(fk.target for _, fk in coming) - losing)
 
     def _differs(self, have: Table, want: Table) -> bool:
         if self.fill.get(have.name) or have.name in self.sources:

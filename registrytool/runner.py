@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import operator
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,9 @@ from .naming import revision_id
 from .obscore import CONFIG_OPTION, read_obscore_config
 from .progress import NullProgress, Progress
 from .repairs import NewValues, Repair, prepare_repair
-from .reshape import ConstraintViolation, Reshape
+from .reshape import ConstraintViolation, Neighbours, Reshape
 from .state import (
+    ATTRIBUTES,
     LOG_PREFIX,
     PATCHES,
     config_text,
@@ -62,6 +64,9 @@ if TYPE_CHECKING:
 
 #: Tables in which new dataset types and datastores are registered, which then get tables of their own.
 REGISTERING = frozenset({"dataset_type", "dimension_graph_key", "opaque_meta"})
+
+#: How often locks are asked for that were given to others to end a deadlock.
+_TRIES = 10
 
 
 @dataclass
@@ -249,8 +254,11 @@ class Run:
         )
 
     @cached_property
-    def preview(self) -> list[tuple[StepWork, list[Any]]]:
-        """What each step would do: its effect on tables, and its statements, written down without a database."""
+    def preview(self) -> list[tuple[StepWork, list[Any], Neighbours]]:
+        """What each step would do, written down without a database.
+
+        Its effect on tables, its statements, and what else it locks.
+        """
         before, result = self.first_snapshot(), []
         for planned, after in zip(self.plan.steps, self.snapshots, strict=True):
             recorder = Recorder()
@@ -259,7 +267,7 @@ class Run:
                 TableWork(c.table, c.action, c.lock, self.rows.get(c.table) if c.action != "create" else None)
                 for c in step.changes
             )
-            result.append((StepWork(planned, tables, "", ""), recorder.statements))
+            result.append((StepWork(planned, tables, "", ""), recorder.statements, step.neighbours))
             before = after
         return result
 
@@ -292,9 +300,19 @@ class Run:
     def locked_tables(self) -> list[str]:
         """Return the existing tables that the run changes."""
         names = {c.table for c in self.repairs().changes()} | {"butler_attributes"}
-        for work, _ in self.preview:
+        for work, *_ in self.preview:
             names.update(t.table for t in work.tables)
         return sorted(names & self.inspection.recorded.tables)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        """What is locked besides the tables that change."""
+        return reduce(operator.or_, (n for *_, n in self.preview), self.repairs().neighbours())
+
+    def closed_tables(self) -> list[str]:
+        """Return the existing tables that nobody may use during the run, but for that of the attributes."""
+        names = {*self.locked_tables(), *self._neighbours.losing & self.inspection.recorded.tables}
+        return sorted(names - {ATTRIBUTES})
 
     # -- running ----------------------------------------------------------
 
@@ -317,9 +335,10 @@ class Run:
         """
         if self.inspection.unknown:
             raise RegistryDriftError([str(d) for d in self.inspection.unknown])
+        self.hold_writers(connection)
         # Whoever only asks for the versions need not wait for the end; their table changes in its rows alone.
-        self._lock(connection, ["butler_attributes"], "EXCLUSIVE")
-        self._lock(connection, [n for n in self.locked_tables() if n != "butler_attributes"], "ACCESS EXCLUSIVE")
+        self._lock(connection, [ATTRIBUTES], "EXCLUSIVE")
+        self._lock(connection, self.closed_tables(), "ACCESS EXCLUSIVE")
         # Alembic cannot work beside revisions that are not in its scripts, such as those of obscore configurations or
         # of the patches of the existing migration tool; they come back at the end.
         stamps = self.inspection.recorded.expected_stamps & self.catalog.history.revisions.keys()
@@ -333,12 +352,13 @@ class Run:
         self._finish(connection)
 
     def hold_writers(self, connection: sa.Connection) -> None:
-        """Let nobody write to the tables that change, nor register what makes new ones, until the end.
+        """Let nobody write to the tables that are locked, nor register what makes new ones, until the end.
 
         Others can go on reading, and a backup must: the tables are locked wholly only when it is made.
         """
         # Another run, which had the lock until now, can have taken some of them away.
-        names = {*self.locked_tables(), *REGISTERING} & table_names(connection, self.namespace)
+        names = {ATTRIBUTES, *self.closed_tables(), *self._neighbours.gaining, *REGISTERING}
+        names &= table_names(connection, self.namespace)
         self._lock(connection, sorted(names), "SHARE ROW EXCLUSIVE")
 
     def _lock(self, connection: sa.Connection, names: list[str], mode: str) -> None:
@@ -349,7 +369,18 @@ class Run:
         preparer = DIALECTS[self.dialect].identifier_preparer
         schema = f"{preparer.quote_schema(self.namespace)}." if self.namespace else ""
         listed = ", ".join(schema + preparer.quote(name) for name in names)
-        connection.execute(sa.text(f"LOCK TABLE {listed} IN {mode} MODE".replace(":", r"\:")))
+        statement = sa.text(f"LOCK TABLE {listed} IN {mode} MODE".replace(":", r"\:"))
+        for _ in range(_TRIES - 1):
+            try:
+                with connection.begin_nested():
+                    connection.execute(statement)
+            except DBAPIError as error:
+                if getattr(error.orig, "pgcode", None) != "40P01":
+                    raise
+                # The savepoint lets those go on that waited for these locks with the others in hand.
+            else:
+                return
+        connection.execute(statement)
 
     def _repair(self, connection: sa.Connection) -> None:
         if not self.inspection.differences:

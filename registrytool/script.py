@@ -195,7 +195,7 @@ class _Author:
         self._check_start()
         self._part("Check that the registry is the one for which this script was written")
         if self.dialect == "postgresql":
-            names = [self._qualified(n) for n in run.locked_tables() if n != ATTRIBUTES]
+            names = [self._qualified(n) for n in run.closed_tables()]
             if names:
                 writer.statements.append(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
             self._part("Lock what changes")

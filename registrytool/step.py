@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateTable, DropTable
 from .digest import schema_digests
 from .errors import ConfigurationError, RegistryStateError
 from .progress import NullProgress, Progress
-from .reshape import Change, Fill, Renames, Reshape, Sources
+from .reshape import Change, Fill, Neighbours, Renames, Reshape, Sources
 from .structure import DIALECTS, Structure, from_metadata
 from .universe import Universe
 
@@ -109,6 +109,7 @@ class Step:
         self.catalog = catalog
         self.options = options or {}
         self.changes: list[Change] = []
+        self.neighbours = Neighbours()
         self.committed: list[Callable[[], object]] = []
         self._executor = executor
         self._accept_loss = accept_loss
@@ -302,6 +303,7 @@ class Step:
         """
         reshape = self._reshape(fill, renames, sources)
         self.changes.extend(reshape.changes())
+        self.neighbours |= reshape.neighbours()
         self.create_tables()
         reshape.alter(self._executor, self._counter(reshape.altered))
         reshape.drop(self._executor)

@@ -20,9 +20,12 @@ import pytest
 import sqlalchemy as sa
 
 from registrytool.database import Database
+from registrytool.runner import Run as Run_
 from tests.integration.test_crash import checksums, fill_registry, finished
 from tests.integration.test_drift import with_not_null
+from tests.support.maintain_states import fill
 from tests.support.registries import make as create
+from tests.support.registries import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -457,6 +460,62 @@ def test_a_write_of_a_client_that_comes_too_late_waits_or_fails_but_is_not_lost_
         assert migration.returncode == 0, told
     rows = ask(registry, f"SELECT count(*) FROM \"{registry.namespace}\".instrument WHERE name = 'N'")
     assert rows == [(int(inserted),)]
+
+
+# -- locks of tables ------------------------------------------------------------
+
+#: Locks that keep others from reading, or from writing.
+_STRONG = """
+SELECT l.mode || ' ' || c.relname FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind = 'r' AND c.relname = ANY(:names)
+AND l.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
+"""
+
+
+def locks_taken_later(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Gather which locks each run takes on tables after those that it takes before its first write."""
+    names: list[str] = []
+    before: set[str] = set()
+    later: list[set[str]] = []
+    repair, finish = Run_._repair, Run_._finish
+
+    def held(connection: sa.Connection) -> set[str]:
+        return set(connection.scalars(sa.text(_STRONG), {"names": names}))
+
+    def first(run: Run_, connection: sa.Connection) -> None:
+        names[:] = run.inspection.recorded.tables
+        before.update(held(connection))
+        repair(run, connection)
+
+    def last(run: Run_, connection: sa.Connection) -> None:
+        finish(run, connection)
+        stronger = {n.partition(" ")[2] for n in before if n.startswith("AccessExclusive")}
+        later.append({n for n in held(connection) - before if n.partition(" ")[2] not in stronger})
+
+    monkeypatch.setattr(Run_, "_repair", first)
+    monkeypatch.setattr(Run_, "_finish", last)
+    return later
+
+
+@POSTGRESQL
+@pytest.mark.parametrize(
+    ("there", "back"),
+    [
+        ("w_2020_46", "newest"),
+        ("collections=NameKeyCollectionManager/2.0.0", "collections=SynthIntKeyCollectionManager/2.0.0"),
+        ("datasets=ByDimensionsDatasetRecordStorageManager/1.0.0", "newest"),
+    ],
+)
+def test_all_locks_that_keep_others_out_are_taken_before_the_first_write(
+    there: str, back: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = create(place)
+    fill(repository)
+    later = locks_taken_later(monkeypatch)
+    migrate(repository, there, keep_group_id="yes")
+    migrate(repository, back, has_simulated="0")
+
+    assert later == [set(), set()]
 
 
 # -- the run lock ---------------------------------------------------------------
