@@ -16,7 +16,7 @@ from registrytool.maintain.dataset_types import ensure_dataset_type
 from registrytool.maintain.datasets import insert_datasets
 from registrytool.maintain.datastore import store_records
 from registrytool.maintain.records import apply_records, plan_records
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import change, look
 from registrytool.models import to_plain
 from registrytool.progress import NullProgress
 
@@ -173,9 +173,8 @@ class _Ingest:
         self.datasets = self.updated = self.skipped = 0
 
     def run(self, files: Sequence[str]) -> IngestReport:
-        with reading(self.repository, catalog=self.catalog) as session:
-            self.store = store_of(session)
-            self.templates = file_templates(self.repository)
+        self.store = look(self.repository, store_of, catalog=self.catalog)
+        self.templates = file_templates(self.repository)
         recovered = 0
         if not self.dry_run:
             found = self.store.recover()
@@ -256,10 +255,14 @@ class _Ingest:
         if not items:
             return
         items.sort(key=lambda i: (*i.exposure, i.observation.detector))
-        with reading(self.repository, catalog=self.catalog) as session:
+
+        def plan(session: Session) -> tuple[Batch, dict[str, Placed], list[BadFile]]:
             batch = plan_batch(session, items, self.options.existing)
-            placed, bad = self._places(session, batch.items)
+            return batch, *self._places(session, batch.items)
+
+        batch, placed, bad = look(self.repository, plan, catalog=self.catalog)
         self._refuse([*batch.bad, *bad])
+        unfit = {one.file for one in (*batch.bad, *bad)}
         self.skipped += batch.skipped
         wanted = [item for item in batch.items if item.observation.file in placed]
         if self.dry_run:
@@ -269,14 +272,16 @@ class _Ingest:
             return
 
         def work(session: Session) -> int:
-            again = plan_batch(session, wanted, self.options.existing)
-            if len(again.items) < len(wanted):
+            # As the universe is now: a migration can have come between.
+            fit = [item for item in items if item.observation.file not in unfit]
+            again = plan_batch(session, fit, self.options.existing)
+            if not {i.observation.file for i in wanted} <= {i.observation.file for i in again.items}:
                 message = "Cannot ingest the files: somebody else is ingesting the same ones."
                 raise RegistryStateError(message, hint="Run the same command again.")
-            for element, rows in batch.records.items():
+            for element, rows in again.records.items():
                 apply_records(session, plan_records(session, element, rows, on_conflict="skip"))
             updated = 0
-            for element, row in batch.updates:
+            for element, row in again.updates:
                 updated += apply_records(session, plan_records(session, element, [row], on_conflict="replace")).replaced
             self._insert(session, wanted, placed)
             return updated

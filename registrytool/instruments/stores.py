@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from registrytool.config import parse_yaml
 from registrytool.maintain.datasets import has_uuids
 from registrytool.maintain.datastore import datastore_of
-from registrytool.maintain.session import reading
+from registrytool.maintain.session import look
 
 from .placement import LocalStore
 
@@ -53,8 +53,9 @@ def id_mode(session: Session) -> IdMode:
 
 def known_paths(repository: Repository, paths: Sequence[str], *, catalog: Catalog | None = None) -> set[str]:
     """Return which of some paths in the datastore the registry has records of."""
-    found: set[str] = set()
-    with reading(repository, catalog=catalog) as session:
+
+    def known(session: Session) -> set[str]:
+        found: set[str] = set()
         name = datastore_of(session).records_table
         if not session.has_table(name) or name not in session.recorded.tables:
             return found
@@ -62,7 +63,9 @@ def known_paths(repository: Repository, paths: Sequence[str], *, catalog: Catalo
         for start in range(0, len(paths), 500):
             query = sa.select(table.c.path).where(table.c.path.in_(list(paths[start : start + 500])))
             found.update(session.connection.scalars(query))
-    return found
+        return found
+
+    return look(repository, known, catalog=catalog)
 
 
 def file_templates(repository: Repository) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import sqlalchemy as sa
 
+from registrytool.errors import RegistryStateError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -128,6 +130,21 @@ class IdList:
             yield self[start : start + size]
 
 
+def require_kind(session: Session, ids: IdList) -> None:
+    """Refuse identifiers that were looked up before a migration gave all datasets others.
+
+    Raises
+    ------
+    RegistryStateError
+        They are numbers, and those of the registry are not, or the other way round.
+    """
+    from .datasets import has_uuids
+
+    if ids and ids.are_uuids != has_uuids(session):
+        message = f"The datasets of {session.repository.name} got other identifiers by a migration in the meantime."
+        raise RegistryStateError(message, hint="Run the same command again.")
+
+
 def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
     """Return the condition that a column has one of many values, which are sent as one.
 
@@ -145,6 +162,8 @@ def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]
         if values and isinstance(values[0], uuid.UUID):
             values = IdList(values)
     ids = values if isinstance(values, IdList) else None
+    if ids:
+        require_kind(session, ids)
     if session.dialect == "sqlite":
         text = json.dumps(values) if ids is None else ids.as_json()
         return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))

@@ -25,7 +25,7 @@ from .artifacts import Artifacts, artifact_path
 from .datasets import Batches, fetch_ids, id_as_text, lock_certifications, move_to_trash
 from .datastore import LOCATION, TRASH
 from .foreign_keys import Dependents
-from .idlist import IdList, among
+from .idlist import IdList, among, require_kind
 from .session import change
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ class _Worker:
 
     def work(self, session: Session) -> None:
         """Work until nothing is left, or another session has failed."""
+        require_kind(session, self._removal.ids)
         batches = Batches(session)
         dependents = Dependents() if self._removal.purge else None
         if dependents is not None and session.dialect == "sqlite":

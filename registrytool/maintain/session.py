@@ -21,7 +21,7 @@ from registrytool.catalog import Catalog
 from registrytool.database import Database, first_line
 from registrytool.errors import RegistryConflictError, RegistryStateError
 from registrytool.naming import shrink
-from registrytool.state import Recorded, read_recorded
+from registrytool.state import Recorded, read_attributes, read_recorded
 from registrytool.universe import Universe
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ _PATIENCE_S = 0.5
 _LONGEST_PATIENCE_S = 10.0
 #: Advisory lock, on PostgreSQL, of those that try again.
 _AGAIN = int.from_bytes(hashlib.blake2b(b"registrytool again", digest_size=4).digest(), "big", signed=True)
+
+#: How attributes begin that decide which tables there are.
+_DECISIVE = ("version:", "config:")
 
 _Result = TypeVar("_Result")
 
@@ -161,9 +164,15 @@ class Session:
         ------
         RegistryStateError
             The registry has no such table.
+        RegistryConflictError
+            Others have made it since the transaction began.
         """
         found = self._definitions.find(name)
         if found is None:
+            now = read_recorded(self.connection, self.namespace, self.catalog, where=self.repository.name)
+            if now.dynamic != self.recorded.dynamic:
+                # What is made while a transaction writes, it sees; the next one knows it from its beginning.
+                raise RegistryConflictError(f"use {self.repository.name}", f"others have made the table {name}")
             message = f"The registry of {self.repository.name} has no table {name}."
             raise RegistryStateError(message, hint="Run 'registrytool verify' to see what else is missing.")
         return found
@@ -228,8 +237,17 @@ class Session:
         ----------
         between : callable, optional
             Is called between the two transactions, when nothing is locked.
+
+        Raises
+        ------
+        RegistryConflictError
+            A migration has come between them; on PostgreSQL the run lock, which is kept, forbids that.
         """
         self.database.commit(self.connection, between)
+        if self.dialect == "sqlite":
+            before, now = self.recorded.attributes, read_attributes(self.connection, self.namespace)
+            if any(before.get(n) != now.get(n) for n in {*before, *now} if n.startswith(_DECISIVE)):
+                raise RegistryConflictError(f"use {self.repository.name}", "it was migrated meanwhile")
 
     def new_ids(self, table: str, column: str, number: int) -> list[int]:
         """Return numbers for new rows of a table, which must then be inserted with them.

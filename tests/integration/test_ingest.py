@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from registrytool.errors import ConfigurationError, RegistryStateError, RegistryToolError
+from registrytool.instruments import ingest
 from registrytool.instruments.headers import read_headers
 from registrytool.instruments.ingest import IngestOptions, ingest_raws
 from registrytool.instruments.observation import BadFile
@@ -20,9 +21,9 @@ from registrytool.instruments.photodiode import ingest_photodiode
 from registrytool.instruments.placement import JOURNALS, Transfer
 from registrytool.instruments.sources import find_files
 from registrytool.maintain.record_reading import load_records
-from registrytool.maintain.session import reading
+from registrytool.maintain.session import change, reading
 from tests.support import forks, raws
-from tests.support.registries import assert_clean, make
+from tests.support.registries import assert_clean, make, migrate
 from tests.support.twins import record_rows
 
 if TYPE_CHECKING:
@@ -299,3 +300,22 @@ def test_a_refused_commit_leaves_no_file(place: Place, tmp_path: Path, monkeypat
     assert record_rows(repository) == before
     assert file.exists()
     assert os.listdir(place.folder / JOURNALS) == []  # noqa: PTH208
+
+
+def test_files_are_ingested_as_the_universe_is_after_a_migration_that_came_between(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make(place)
+    raws.register(repository, raws.cameras()[0])
+    file = raws.hsc(tmp_path / "raw.fits", 2)
+
+    def migrate_and_change(*words: Any, **more: Any) -> Any:
+        migrate(repository, "dimensions-config=6")
+        return change(*words, **more)
+
+    monkeypatch.setattr(ingest, "change", migrate_and_change)
+    report = ingest_raws(repository, [str(file)], COPY)
+
+    assert (report.datasets, report.bad) == (1, ())
+    assert records_of(repository) == files_of(repository)
+    assert_clean(repository)

@@ -10,8 +10,14 @@ import sqlalchemy as sa
 
 from registrytool.database import Database
 from registrytool.errors import RegistryBusyError, RegistryConflictError, RegistryStateError
+from registrytool.maintain.associations import associate
 from registrytool.maintain.collections import CollectionType, ensure_collection, load_collections
+from registrytool.maintain.dataset_type_changes import register_dataset_type
+from registrytool.maintain.find import Query, find_datasets, plan_search
+from registrytool.maintain.prune import Mode, apply_prune, plan_prune
 from registrytool.maintain.session import Session, change, reading
+from tests.support.maintain_states import RUN, bias, counts, fill, types
+from tests.support.maintain_states import add as add_datasets
 from tests.support.registries import make, migrate
 
 if TYPE_CHECKING:
@@ -183,3 +189,58 @@ def test_a_registry_without_its_tables_is_refused_in_one_sentence(repository: Re
         f"The registry of {repository.name} has no table nonsense. "
         "Run 'registrytool verify' to see what else is missing."
     )
+
+
+def test_work_in_pieces_begins_again_when_a_migration_came_between(repository: Repository) -> None:
+    seen: list[str] = []
+
+    def migrate_once() -> None:
+        if len(seen) == 1:
+            migrate(repository, "dimensions-config=8")
+
+    def work(session: Session) -> None:
+        seen.append(session.state["dimensions-config"].version)
+        session.commit(migrate_once)
+
+    if repository.dialect == "postgresql":
+        # The lock is kept between two pieces.
+        with pytest.raises(RegistryBusyError):
+            change(repository, "work in pieces", work)
+        return
+    change(repository, "work in pieces", work)
+    assert seen == ["7", "8"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_was_planned_is_refused_when_a_migration_gave_datasets_other_identifiers(place: Place, mode: Mode) -> None:
+    repository = make(place, "datasets=ByDimensionsDatasetRecordStorageManager/1.0.0", "dimensions-config=0")
+    fill(repository)
+    add_datasets(repository, "bias", RUN, bias(1, 2))
+    associate(repository, "tagged", Query(("bias",), (RUN,)))
+    with reading(repository) as session:
+        plan = plan_prune(session, Query(("bias",), (RUN,)), mode, tagged=("tagged",))
+    migrate(repository, "datasets=ByDimensionsDatasetRecordStorageManagerUUID/1.0.0")
+
+    with pytest.raises(RegistryStateError) as refused:
+        apply_prune(repository, plan)
+
+    assert refused.value.message == (
+        f"The datasets of {repository.name} got other identifiers by a migration in the meantime."
+    )
+    with reading(repository) as session:
+        assert counts(session, "dataset") == {"dataset": 2}
+        assert len(list(find_datasets(session, plan_search(session, Query(("bias",), ("tagged",)))))) == 2
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_tables_that_others_make_meanwhile_are_known_in_the_next_try(repository: Repository) -> None:
+    tries: list[Session] = []
+
+    def work(session: Session) -> str:
+        tries.append(session)
+        if len(tries) == 1:
+            register_dataset_type(repository, "late", ["skymap"], "StructuredDataDict")
+        return session.table(types(session)["late"].tags_table).name
+
+    assert change(repository, "use what is there", work).startswith("dataset_tags_")
+    assert len(tries) == 2
