@@ -343,6 +343,9 @@ def _read_postgresql(connection: sa.Connection, namespace: str) -> Structure:
     exclusions: dict[int, list[Exclusion]] = defaultdict(list)
     for row in query(_CONSTRAINTS):
         oid, name, kind, own, others, target, target_name, ondelete, onupdate, deferrable, valid, definition = row
+        if oid not in names:
+            # Made by another session since the first of these queries.
+            continue
         own_columns = tuple(numbers[oid][n] for n in own or ())
         match kind:
             case "p":

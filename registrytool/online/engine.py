@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from registrytool.state import ATTRIBUTES, ONLINE_PREFIX, read_attributes, write
 from registrytool.structure import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from registrytool.database import Database
     from registrytool.progress import Progress
@@ -39,7 +40,8 @@ PATIENCE_MS = 100
 #: Pauses between two tries, in seconds.
 _PAUSES_S = (0.1, 0.6)
 #: Lock not available, query canceled (by our own limit), deadlock, serialization failure.
-_TRY_AGAIN = ("55P03", "57014", "40P01", "40001")
+_DEADLOCK = "40P01"
+_TRY_AGAIN = ("55P03", "57014", _DEADLOCK, "40001")
 _CHECKPOINT = f"{ONLINE_PREFIX}filled."
 
 
@@ -49,6 +51,17 @@ class Pace:
 
     batch_rows: int = 2000
     pause_s: float = 0.02
+
+
+@contextmanager
+def one_moment(connection: sa.Connection) -> Iterator[None]:
+    """Begin a transaction that sees one moment, on a connection of `Database.online`."""
+    connection.execution_options(isolation_level="REPEATABLE READ")
+    try:
+        with connection.begin():
+            yield
+    finally:
+        connection.execution_options(isolation_level="READ COMMITTED")
 
 
 class Engine:
@@ -96,20 +109,38 @@ class Engine:
         """Execute SQL text."""
         return self.connection.execute(_sql(text))
 
-    def alone(self, text: str) -> None:
-        """Execute a statement that permits no transaction around it."""
-        connection = self.connection.execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            connection.execute(sa.text("SET lock_timeout = 0"))
-            connection.execute(sa.text("SET statement_timeout = 0"))
-            connection.execute(_sql(text))
-        finally:
-            self.connection.rollback()
-            self.connection.execution_options(isolation_level="READ COMMITTED")
+    def alone(self, text: str, undo: str | None = None) -> None:
+        """Execute a statement that permits no transaction around it, again after a deadlock.
+
+        Parameters
+        ----------
+        text : `str`
+            The statement.
+        undo : `str`, optional
+            Takes away what it leaves behind when it fails.
+        """
+        deadline = time.monotonic() + self.wait_s
+        while True:
+            connection = self.connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                connection.execute(sa.text("SET lock_timeout = 0"))
+                connection.execute(sa.text("SET statement_timeout = 0"))
+                connection.execute(_sql(text))
+            except DBAPIError as error:
+                # What waits for all others is in their way itself.
+                if getattr(error.orig, "pgcode", None) != _DEADLOCK or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            finally:
+                self.connection.rollback()
+                self.connection.execution_options(isolation_level="READ COMMITTED")
+            if undo is not None:
+                self.alone(undo)
 
     def structure(self) -> Structure:
         """Read what there is."""
-        with self.connection.begin():
+        with one_moment(self.connection):
             return read_structure(self.connection, self.namespace)
 
     def briefly(
@@ -335,7 +366,8 @@ class Engine:
         unique = "UNIQUE " if index.unique else ""
         self.alone(
             f"CREATE {unique}INDEX CONCURRENTLY {self.quote(index.helper)} ON {self.qualified(index.table)} "
-            f"USING {index.method} ({columns})"
+            f"USING {index.method} ({columns})",
+            f"DROP INDEX CONCURRENTLY IF EXISTS {self.qualified(index.helper)}",
         )
 
     def _add_constraint(self, constraint: NewConstraint, found: Structure) -> None:

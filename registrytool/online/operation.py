@@ -40,7 +40,7 @@ from registrytool.state import (
 from registrytool.structure import differences
 
 from .derive import CapturedStep, Effects, Work, attribute_statements, derive, ours, without_helpers
-from .engine import Engine, Pace
+from .engine import Engine, Pace, one_moment
 from .obstacles import refuse_obstacles
 from .record import REPAIR, new_record, still_changed, way_back
 
@@ -96,7 +96,7 @@ class _Stage:
 
 
 class _ChangedError(Exception):
-    """Somebody made tables since the step was built; it is built again for them."""
+    """Somebody made tables since the step was built, or migrated since the run was planned; that is done again."""
 
 
 def migrate_online(
@@ -195,18 +195,33 @@ class _Operation:
     def start(self) -> OnlineReport:
         wanted = f"migrate {self.repository.name} online"
         with self.database.online(wanted, wait_s=self.options.wait_s) as connection:
-            with connection.begin():
-                inspection = self._inspect(connection)
-                inspection.recorded.check_online(self.repository.name)
-                run = self._plan(inspection, connection)
-                refuse_obstacles(run)
-                if not run.plan.steps and not inspection.differences:
-                    return self._report()
-                self._next(run, connection)
-                record = new_record(run, self.options.settings, accept_loss=self.options.accept_loss)
             engine = self._engine(connection, wanted)
-            engine.briefly(lambda: self._write_record(connection, record), exclusive=True)
-            return self._go_on(engine, record, hold=self.options.hold)
+            while True:
+                run = self.database.look(self._plan_all)
+                if not run.plan.steps and not run.inspection.differences:
+                    return self._report()
+                record = new_record(run, self.options.settings, accept_loss=self.options.accept_loss)
+                try:
+                    engine.briefly(partial(self._begin, connection, run, record), exclusive=True)
+                except _ChangedError:
+                    continue
+                return self._go_on(engine, record, hold=self.options.hold)
+
+    def _plan_all(self, connection: sa.Connection) -> Run:
+        """Plan, and refuse what can be refused before the first write."""
+        inspection = self._inspect(connection)
+        inspection.recorded.check_online(self.repository.name)
+        run = self._plan(inspection, connection)
+        refuse_obstacles(run)
+        if run.plan.steps or inspection.differences:
+            self._next(run, connection)
+        return run
+
+    def _begin(self, connection: sa.Connection, run: Run, record: Mapping[str, Any]) -> None:
+        """Write the record, unless somebody has migrated the registry since that was planned."""
+        if read_attributes(connection, self.database.namespace) != run.inspection.recorded.attributes:
+            raise _ChangedError
+        self._write_record(connection, record)
 
     def resume(self) -> OnlineReport:
         wanted = f"resume the online migration of {self.repository.name}"
@@ -229,7 +244,7 @@ class _Operation:
                 raise
             except (PlanError, RegistryStateError) as error:
                 self._take_away(engine, record)
-                with connection.begin():
+                with one_moment(connection):
                     changed = still_changed(record, self._inspect(connection).recorded.state)
                 there, back_to = ", ".join(changed), " ".join(f"--to {target}" for target in changed.values())
                 stays = (
@@ -249,7 +264,7 @@ class _Operation:
 
     def _go_back(self, engine: Engine, record: dict[str, Any]) -> None:
         """Migrate back to where the run began, step by step as it went."""
-        with engine.connection.begin():
+        with one_moment(engine.connection):
             run = self._plan(self._inspect(engine.connection), engine.connection, record)
             refuse_obstacles(run)
             if run.plan.steps:
@@ -313,7 +328,7 @@ class _Operation:
         write_attribute(connection, self.database.namespace, ONLINE_RUN, json.dumps(record))
 
     def _require_record(self, connection: sa.Connection) -> dict[str, Any]:
-        with connection.begin():
+        with one_moment(connection):
             record = self._inspect(connection).recorded.online
         if record is None:
             message = f"There is no online migration of {self.repository.name} under way."
@@ -331,7 +346,7 @@ class _Operation:
     def _go_on(self, engine: Engine, record: dict[str, Any], *, hold: bool) -> OnlineReport:
         connection = engine.connection
         while True:
-            with connection.begin():
+            with one_moment(connection):
                 run = self._plan(self._inspect(connection), connection, record)
                 stage = self._next(run, connection) if run.plan.steps or run.inspection.differences else None
             if stage is None:

@@ -23,6 +23,7 @@ from registrytool.maintain.session import change
 from registrytool.migrate import MigrateOptions, apply_migration
 from registrytool.online.engine import Pace
 from registrytool.online.operation import OnlineOptions, abort_online, migrate_online, resume_online
+from registrytool.online.record import new_record
 from registrytool.repository import open_repository
 from registrytool.state import read_attributes
 from registrytool.verify import verify_registry
@@ -539,3 +540,77 @@ def test_a_second_online_run_is_refused(many: Repository, online_place: Place, r
         )
     assert outcome.exit_code == 3
     assert " stay) holds the lock. Wait until it has finished" in outcome.stderr.splitlines()[-1]
+
+
+def test_a_run_that_begins_after_another_migration_goes_back_to_what_that_left(
+    many: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "registrytool.online.operation.new_record"
+
+    def migrated_meanwhile(*words: Any, **more: Any) -> Any:
+        monkeypatch.setattr(name, new_record)
+        record = new_record(*words, **more)
+        apply_migration(many, MigrateOptions(targets=("dimensions=6.0.1",), backup=False))
+        return record
+
+    monkeypatch.setattr(name, migrated_meanwhile)
+    report = migrate_online(many, OnlineOptions(targets=("dimensions=6.0.2",), hold=True))
+    assert report.held is not None
+    assert report.held.endswith(" 6.0.1 -> 6.0.2")
+
+    resume_online(many, OnlineOptions(hold=True))
+    with Database.of(many).read() as connection:
+        record = json.loads(read_attributes(connection, many.namespace)["registrytool.online.run"])
+    assert record["start"] == ["dimensions=StaticDimensionRecordStorageManager/6.0.1"]
+
+
+@pytest.mark.parametrize("moment", ["in a run", "where each query sees a moment of its own"])
+def test_a_table_that_others_make_while_the_structure_is_read_is_no_crash(many: Repository, moment: str) -> None:
+    made: list[bool] = []
+
+    def make_one(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "pg_constraint AS k" in statement and connection is not None and not made:
+            made.append(True)
+            with contextlib.closing(connected(many)) as other, other, other.cursor() as cursor:
+                cursor.execute("CREATE TABLE late (id INTEGER PRIMARY KEY CHECK (id > 0), other INTEGER UNIQUE)")
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", make_one)
+    try:
+        if moment == "in a run":
+            migrate_online(many, OnlineOptions(targets=("datasets=2.0.0",), pace=QUICK))
+        else:
+            with Database.of(many).write("look") as connection:
+                assert "late" not in read_structure(connection, many.namespace).tables
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", make_one)
+    assert made
+    assert not verify_registry(many).differences
+
+
+@pytest.mark.slow
+def test_an_index_that_was_in_a_deadlock_is_built_again(many: Repository) -> None:
+    building = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
+    )
+    table = "visit_skypix_overlap"
+    with contextlib.closing(connected(many)) as client:
+        with client.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        process = started(many, "--online", "--to", "dimensions=6.0.1", "--yes")
+        await_true(lambda: _one(many, building))
+        with client.cursor() as cursor:
+            # The build, which waits for longer, looks for deadlocks first.
+            cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+        client.commit()
+    _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 0, told
+    assert_clean(many)
+
+
+def _one(repository: Repository, query: str) -> Any:
+    with contextlib.closing(connected(repository)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        ((value,),) = cursor.fetchall()
+        return value
