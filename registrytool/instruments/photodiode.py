@@ -22,7 +22,7 @@ from registrytool.maintain.collections import CollectionType, ensure_collection,
 from registrytool.maintain.dataset_types import ensure_dataset_type, find_same
 from registrytool.maintain.datasets import insert_datasets
 from registrytool.maintain.datastore import store_records
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import change, look
 from registrytool.models import to_plain
 
 from .observation import BadFile
@@ -117,10 +117,13 @@ def ingest_photodiode(
         The universe has no exposures, or the dataset type exists with another definition.
     """
     run = run or f"{instrument}/calib/photodiode"
-    unmatched: list[BadFile] = []
-    with reading(repository, catalog=catalog) as session:
-        store = store_of(session)
-        matches, skipped = _matches(session, repository, instrument, files, run, unmatched)
+
+    def matched(session: Session) -> tuple[list[BadFile], list[_Match], int]:
+        bad: list[BadFile] = []
+        return bad, *_matches(session, repository, instrument, files, run, bad)
+
+    store = look(repository, store_of, catalog=catalog)
+    unmatched, matches, skipped = look(repository, matched, catalog=catalog)
     if not dry_run:
         # Also where there is nothing to do: a run that was killed after its commit has left its journal.
         store.recover()

@@ -109,11 +109,11 @@ def enable_obscore(
     """
     from registrytool.catalog import Catalog as Versions
 
-    from .session import reading
+    from .session import look
 
     catalog = catalog or Versions()
-    with reading(repository, catalog=catalog) as session:
-        present, state = session.state.get("obscore"), session.state
+    state = look(repository, lambda session: session.state, catalog=catalog)
+    present = state.get("obscore")
     newest = catalog.newest("obscore", "ObsCoreLiveTableManager")
     target = f"obscore={newest.version}"
     if present is not None:
@@ -183,13 +183,12 @@ def configure_obscore(
     """
     from registrytool.catalog import Catalog as Versions
 
-    from .session import reading
+    from .session import look
 
     catalog = catalog or Versions()
-    with reading(repository, catalog=catalog) as session:
-        if session.state.get("obscore") is None:
-            message = f"The registry of {repository.name} has no ObsCore table."
-            raise RegistryStateError(message, hint="'registrytool obscore enable' makes one.")
+    if look(repository, lambda session: session.state.get("obscore"), catalog=catalog) is None:
+        message = f"The registry of {repository.name} has no ObsCore table."
+        raise RegistryStateError(message, hint="'registrytool obscore enable' makes one.")
     wanted = read_obscore_config(config)
     target = f"obscore-config={wanted['namespace']}/{wanted['version']}"
     options = MigrateOptions((target,), {CONFIG_OPTION: str(config)}, accept_loss, backup, backup_to)

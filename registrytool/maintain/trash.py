@@ -19,7 +19,7 @@ from .artifacts import Artifacts, artifact_path
 from .datasets import fetch_ids, id_as_text, use_memory
 from .datastore import LOCATION, TRASH, Datastore, load_datastores
 from .idlist import IdList, among
-from .session import change, reading
+from .session import change, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -206,14 +206,17 @@ def empty_trash(
     """
     stores = _stores(repository)
     progress = progress or NullProgress()
-    tally = _Tally()
-    with reading(repository, catalog=catalog) as session:
-        numbers = _numbers(session, _is_removed(session) if removed else None)
+
+    def counted(session: Session) -> tuple[dict[str, int], _Tally]:
+        found = _Tally()
         if dry_run:
             for store in stores.values():
                 for batch in _batches(session, store, ids, removed=removed):
-                    tally.datasets += len(batch.ids)
-                    tally.files.update(deleted=len(batch.owned), kept=len(batch.kept))
+                    found.datasets += len(batch.ids)
+                    found.files.update(deleted=len(batch.owned), kept=len(batch.kept))
+        return _numbers(session, _is_removed(session) if removed else None), found
+
+    numbers, tally = look(repository, counted, catalog=catalog)
     unknown = tuple(name for name in numbers if name not in stores)
     if not dry_run:
         for name, number in numbers.items():
