@@ -486,15 +486,14 @@ def apply_removal(
             return
         if collection.type is not CollectionType.CHAINED:
             _empty(session, collection, progress)
+        # As those do who change a chain: the chain, and then what is in it.
+        lock_collections(session, plan.parents)
         _lock_against_all(session, collection, wanted)
         if collection.type is CollectionType.RUN and _has_datasets(session, collection):
             # Somebody has put something into it in the meantime.  With the locks of this transaction, nobody can.
             message = "datasets were put into it in the meantime"
             raise RegistryConflictError(wanted, message)
-        collections = load_collections(session)
-        parents = collections.parents(plan.collection)
-        _check_parents(plan, parents)
-        lock_collections(session, parents)
+        _check_parents(plan, load_collections(session).parents(plan.collection))
         chain, table = session.table("collection_chain"), session.table("collection")
         session.execute(sa.delete(chain).where(chain.c.child == collection.key))
         session.execute(sa.delete(table).where(table.c[session.collection_key] == collection.key))

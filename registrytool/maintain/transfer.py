@@ -250,7 +250,7 @@ def copy_datasets(
     def copy(session: Session, dataset_type: DatasetType, into: Collection, piece: Sequence[Dataset]) -> None:
         new = insert_datasets(session, dataset_type, into, [dict(d.data_id) for d in piece], ids=ids)
         if files is Files.SHARE:
-            _share(session, dict(zip((d.id for d in piece), new, strict=True)))
+            _share(session, dict(zip((d.id for d in piece), new, strict=True)), f"copy datasets into {into.name}")
 
     return _transfer(repository, query, run, "copy", copy, catalog, progress, dry_run=dry_run)
 
@@ -306,12 +306,14 @@ def _move(session: Session, dataset_type: DatasetType, into: Collection, piece: 
         follow(session, ids)
 
 
-def _share(session: Session, new: Mapping[DatasetId, DatasetId]) -> None:
+def _share(session: Session, new: Mapping[DatasetId, DatasetId], wanted: str) -> None:
     """Give copies the locations and file records of what they are copies of."""
     location = session.table(LOCATION)
     for part in chunks(list(new)):
         # What is in the trash has records still, and a file that is about to go.
         stored = sa.select(location.c.dataset_id).where(among(session, location.c.dataset_id, part))
+        # Nor may it go there until this has ended: who deletes files does not see yet that they are shared.
+        session.hold(stored, wanted)
         ids = list(session.connection.scalars(stored.distinct()))
         for name in (LOCATION, *session.recorded.dynamic.record_tables):
             table = session.table(name)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from registrytool.errors import RegistryConflictError
 from registrytool.maintain.calibrations import certify
 from registrytool.maintain.certifications import check_certifications
-from registrytool.maintain.collections import load_collections
+from registrytool.maintain.chains import ChainEdit, ChainMode, edit_chain
+from registrytool.maintain.collection_changes import remove_collection
+from registrytool.maintain.collections import CollectionType, ensure_collection, load_collections
 from registrytool.maintain.datasets import Batches, empty_run
 from registrytool.maintain.datastore import store_records
 from registrytool.maintain.find import Query
 from registrytool.maintain.orphans import find_orphans
-from registrytool.maintain.session import change, reading
+from registrytool.maintain.session import Session, change, reading
 from registrytool.maintain.timespans import Timespan
+from registrytool.maintain.transfer import copy_datasets
 from tests.support import forks
 from tests.support.maintain_states import INSTRUMENT, RUN, STATES, add, bias, counts, fill, types
 from tests.support.registries import assert_clean, make
@@ -54,6 +59,12 @@ def files_of(repository: Repository, number: int, *, prefix: str = "bias") -> li
         )
     change(repository, "store", lambda s: store_records(s, rows))
     return identifiers
+
+
+def scalar(engine: sa.Engine, query: sa.Executable) -> Any:
+    """Ask in a transaction of its own: one sees the sessions of one moment."""
+    with engine.connect() as connection:
+        return connection.scalar(query)
 
 
 def everything(repository: Repository) -> dict[str, list[Any]]:
@@ -338,3 +349,74 @@ def test_a_run_is_emptied_in_pieces(place: Place, monkeypatch: pytest.MonkeyPatc
     with reading(repository) as session:
         names = ("dataset", "dataset_location", "dataset_location_trash")
         assert counts(session, *names) == {"dataset": 0, "dataset_location": 0, "dataset_location_trash": 3000}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_a_copy_shares_no_file_that_somebody_else_is_throwing_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, refused = Session.hold, threading.Event()
+
+    def watched(self: Session, rows: sa.Select[Any], wanted: str, **more: Any) -> None:
+        try:
+            hold(self, rows, wanted, **more)
+        except RegistryConflictError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(Session, "hold", watched)
+    repository = make(place)
+    fill(repository)
+    files_of(repository, 2)
+    copying = threading.Thread(target=copy_datasets, args=(repository, Query(("bias",), (RUN,)), "copies"))
+    with reading(repository) as session:
+        location, trash = session.table("dataset_location"), session.table("dataset_location_trash")
+    engine = sa.create_engine(place.url)
+    with engine.begin() as somebody:
+        names = [c.name for c in location.columns]
+        somebody.execute(sa.insert(trash).from_select(names, sa.select(location)))
+        somebody.execute(sa.delete(location))
+        copying.start()
+        assert refused.wait(30), "it did not see that they are being thrown away"
+        assert copying.is_alive()
+    copying.join(30)
+    engine.dispose()
+
+    with reading(repository) as session:
+        dataset, records = session.table("dataset"), session.table("file_datastore_records")
+        assert session.scalar(sa.select(sa.func.count()).select_from(dataset)) == 4
+        assert session.scalar(sa.select(sa.func.count()).select_from(records)) == 2
+        assert session.rows(sa.select(location)) == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_a_removal_waits_for_who_changes_the_chain_with_nothing_in_hand_that_they_need(place: Place) -> None:
+    repository = make(place)
+    fill(repository)
+    with reading(repository) as session:
+        table, chains = session.table("collection"), session.table("collection_chain")
+    change(repository, "make a chain", lambda s: ensure_collection(s, "chain", CollectionType.CHAINED))
+    edit_chain(repository, ChainEdit("chain", ChainMode.SET, (RUN,)))
+    removing = threading.Thread(target=lambda: remove_collection(repository, RUN, unlink=True))
+    waiting = sa.text(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() "
+        "AND application_name LIKE 'registrytool%'"
+    )
+    engine = sa.create_engine(place.url)
+    with engine.begin() as butler:
+        chain, run = (butler.scalar(sa.select(table.c.collection_id).where(table.c.name == n)) for n in ("chain", RUN))
+        butler.execute(sa.select(table).where(table.c.collection_id == chain).with_for_update(key_share=True))
+        removing.start()
+        deadline = time.monotonic() + 30
+        while not scalar(engine, waiting):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        butler.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
+        butler.execute(sa.insert(chains), {"parent": chain, "position": -1, "child": run})
+    removing.join(30)
+    engine.dispose()
+    with reading(repository) as session:
+        assert set(load_collections(session)) == {"chain", "calib", "tagged"}
+        assert session.rows(sa.select(chains)) == []

@@ -21,6 +21,7 @@ GONE = (
     "ArgumentError",
     "AssertionError",  # of decertify, if nothing of the dataset type was ever certified
     "CollectionTypeError",
+    "DatabaseConflictError",  # of a dataset type that others have just registered with other dimensions
     "DatasetNotFoundError",
     "FileNotFoundError",
     "ForeignKeyViolation",
