@@ -63,10 +63,13 @@ class Operand:
         The value; of a range of time, the table that has it.
     kind : `str`
         ``number``, ``text``, ``truth``, ``time``, ``timespan``, ``hash``, ``region`` or ``uuid``.
+    real : `bool`
+        Whether a number can be other than whole.
     """
 
     sql: Any
     kind: str
+    real: bool = False
 
 
 class Scope:
@@ -186,7 +189,9 @@ class Scope:
         if field in (*element.required[:-1], *element.implied):
             return Operand(self._table(element).c[field], self._kind(field))
         found = next((f for f in (*element.keys[1:], *element.metadata) if f.name == field), None)
-        return None if found is None else Operand(self._table(element).c[field], _KINDS[found.type])
+        if found is None:
+            return None
+        return Operand(self._table(element).c[field], _KINDS[found.type], real=found.type == "float")
 
     def _timespan(self, element: Element, rest: tuple[str, ...]) -> Operand | None:
         table = self._table(element)
@@ -307,7 +312,7 @@ class _Compiler:
         values, parts = [], []
         for item in node.items:
             if isinstance(item, ex.Range):
-                self._require(node.operand, found, "number")
+                self._require_whole(node.operand, found, "ranges are made of")
                 inside = found.sql.between(item.start, item.stop)
                 if item.stride > 1:
                     inside = sa.and_(inside, (found.sql - item.start) % item.stride == 0)
@@ -364,18 +369,22 @@ class _Compiler:
             case ex.Literal():
                 if isinstance(node.value, bool):
                     return Operand(sa.true() if node.value else sa.false(), "truth")
-                return Operand(sa.literal(node.value), _kind_of(node.value))
+                return Operand(sa.literal(node.value), _kind_of(node.value), real=isinstance(node.value, float))
             case ex.Time():
                 return Operand(sa.literal(node.tai_ns, sa.BigInteger()), "time")
             case ex.Negative():
                 found = self.value(node.operand)
                 self._require(node.operand, found, "number")
-                return Operand(-found.sql, "number")
+                return Operand(-found.sql, "number", real=found.real)
             case ex.Arithmetic():
                 left, right = self.value(node.left), self.value(node.right)
                 self._require(node.left, left, "number")
                 self._require(node.right, right, "number")
-                return Operand(_CALCULATE[node.operator](left.sql, right.sql), "number")
+                if node.operator == "%":
+                    self._require_whole(node.left, left, "% is for")
+                    self._require_whole(node.right, right, "% is for")
+                real = left.real or right.real or node.operator == "/"
+                return Operand(_CALCULATE[node.operator](left.sql, right.sql), "number", real=real)
             case ex.TimeRange():
                 raise self.wrong(node, "a range of time can be compared by OVERLAPS only")
         raise self.wrong(node, "a value was expected, and a comparison found")
@@ -422,6 +431,13 @@ class _Compiler:
     def _require(self, node: ex.Node, found: Operand, kind: str) -> None:
         if found.kind != kind:
             raise self.wrong(node, f"{_shown(node)} is a {found.kind}, and a {kind} is needed")
+
+    def _require_whole(self, node: ex.Node, found: Operand, what: str) -> None:
+        """Refuse reals where databases differ: SQLite would cut them, and PostgreSQL has no such operator."""
+        self._require(node, found, "number")
+        if found.real:
+            hint = "Compare it by <= and >=."
+            raise self.wrong(node, f"{_shown(node)} is not a whole number, which {what}", hint)
 
 
 def _kind_of(value: Any) -> str:

@@ -171,6 +171,20 @@ CASES: list[tuple[list[str], str]] = [
 
 WRONG_USE: list[tuple[list[str], str]] = [
     (
+        ["record", "list", "{repo}", "visit", "--where", "exposure_time % 2 = 1"],
+        (
+            "The expression 'exposure_time % 2 = 1' is wrong at position 1: exposure_time is not a whole number, which "
+            "% is for (⟨here⟩exposure_time % 2 = 1). Compare it by <= and >=."
+        ),
+    ),
+    (
+        ["record", "list", "{repo}", "visit", "--where", "exposure_time IN (1..9:2)"],
+        (
+            "The expression 'exposure_time IN (1..9:2)' is wrong at position 1: exposure_time is not a whole number, "
+            "which ranges are made of (⟨here⟩exposure_time IN (1..9:2)). Compare it by <= and >=."
+        ),
+    ),
+    (
         # Instruments have a field of this name, but what stands alone is a dimension.
         ["dataset", "find", "{repo}", "bias", "--where", "visit_system = 2"],
         (
