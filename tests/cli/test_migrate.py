@@ -35,7 +35,7 @@ RULE = "─"
 
 def stopped(text: str) -> str:
     """Return output with all times stopped."""
-    return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"backup-\d{8}T\d{6}Z", "backup-TIME", text))
+    return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"backup-\d{8}T\d{6}Z(-\d+)?", "backup-TIME", text))
 
 
 # -- up -------------------------------------------------------------------------
