@@ -520,7 +520,7 @@ class Database:
         reason = first_line(error)
         if self.dialect == "sqlite":
             return self._translate_sqlite(reason, wanted)
-        code = getattr(error.orig, "pgcode", None)
+        code = sql_state(error)
         if code == "55P03":
             return self._busy(wanted, lock)
         if code in ("40P01", "40001") or (conflicts and code in ("23505", "23503")):
@@ -617,6 +617,11 @@ def _rollback(connection: sa.Connection) -> None:
 
     with contextlib.suppress(DBAPIError):
         connection.rollback()
+
+
+def sql_state(error: DBAPIError) -> str:
+    """Return the five letters by which PostgreSQL names an error, nothing on SQLite."""
+    return getattr(error.orig, "pgcode", None) or ""
 
 
 def first_line(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import __version__
 from .catalog import Catalog, parse_json
-from .database import first_line, whoami
+from .database import first_line, sql_state, whoami
 from .digest import schema_digests
 from .errors import ConfigurationError, MigrationError, RegistryDriftError, RegistryStateError
 from .executor import ConnectionExecutor, Recorder
@@ -375,7 +375,7 @@ class Run:
                 with connection.begin_nested():
                     connection.execute(statement)
             except DBAPIError as error:
-                if getattr(error.orig, "pgcode", None) != "40P01":
+                if sql_state(error) != "40P01":
                     raise
                 # The savepoint lets those go on that waited for these locks with the others in hand.
             else:
@@ -607,7 +607,7 @@ def _translated(name: Callable[[], str]) -> Iterator[None]:
             name(), first_line(error), hint="The data does not keep to the new definition; mend it first."
         ) from error
     except DBAPIError as error:
-        code = getattr(error.orig, "pgcode", None)
+        code = sql_state(error)
         reason = first_line(error)
         if code in ("55P03", "53100", "42501") or "disk" in reason or "locked" in reason:
             raise

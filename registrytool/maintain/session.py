@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from registrytool.catalog import Catalog
-from registrytool.database import Database, first_line
+from registrytool.database import Database, first_line, sql_state
 from registrytool.errors import RegistryConflictError, RegistryStateError
 from registrytool.naming import shrink
 from registrytool.state import Recorded, read_attributes, read_recorded
@@ -313,7 +313,7 @@ class Session:
         try:
             self.connection.execute(sa.select(sa.func.count()).select_from(held))
         except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) != "55P03":
+            if sql_state(error) != "55P03":
                 raise
             raise RegistryConflictError(wanted, first_line(error)) from error
 
@@ -353,7 +353,7 @@ class Session:
                 with self.connection.begin_nested():
                     self.connection.execute(statement)
             except DBAPIError as error:
-                if getattr(error.orig, "pgcode", None) != "55P03":
+                if sql_state(error) != "55P03":
                     raise
                 if time.monotonic() > deadline:
                     what = f"lock the tables {', '.join(sorted(set(names)))} of {self.repository.name}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from registrytool.database import first_line, lock_keys
+from registrytool.database import first_line, lock_keys, sql_state
 from registrytool.errors import RegistryBusyError, RegistryStateError
 from registrytool.introspect import read_structure
 from registrytool.naming import HELPER, helper_name
@@ -128,7 +128,7 @@ class Engine:
                 connection.execute(_sql(text))
             except DBAPIError as error:
                 # What waits for all others is in their way itself.
-                if getattr(error.orig, "pgcode", None) != _DEADLOCK or time.monotonic() > deadline:
+                if sql_state(error) != _DEADLOCK or time.monotonic() > deadline:
                     raise
             else:
                 return
@@ -186,7 +186,7 @@ class Engine:
                         work()
                         return
             except DBAPIError as error:
-                if getattr(error.orig, "pgcode", None) not in _TRY_AGAIN:
+                if sql_state(error) not in _TRY_AGAIN:
                     raise
             if time.monotonic() > deadline:
                 raise self._gave_up()
@@ -239,7 +239,7 @@ class Engine:
             for table, name in work.validate:
                 self._validate(table, name)
         except DBAPIError as error:
-            if not str(getattr(error.orig, "pgcode", "")).startswith("23"):
+            if not sql_state(error).startswith("23"):
                 raise
             message = f"Cannot {self.wanted}: the data does not keep to the new definition ({first_line(error)})."
             raise RegistryStateError(
