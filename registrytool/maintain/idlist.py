@@ -162,7 +162,7 @@ def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]
         if values and isinstance(values[0], uuid.UUID):
             values = IdList(values)
     ids = values if isinstance(values, IdList) else None
-    if ids:
+    if ids is not None:
         require_kind(session, ids)
     if session.dialect == "sqlite":
         text = json.dumps(values) if ids is None else ids.as_json()
